@@ -15,7 +15,7 @@ nox -s screenshots   the pictures in the documentation, made anew
 nox -s influxdb     readings in a real InfluxDB (its program influxd, or INFLUXD=path)
 nox -s hostile      peers that want harm; prints a table of the harm they did
 nox -s month        a month of all troubles for one device of each kind; 40 minutes
-nox -s kills        `structiot run` killed 200 times at random moments
+nox -s kills        `structiot run` killed 400 times, with its own broker and with Mosquitto
 nox -s soak         clients that come and go for a minute each; STRUCTIOT_SOAK_S=600
 """
 
@@ -279,7 +279,9 @@ def browser(session: nox.Session) -> None:
             session.run("tar", "xzf", "axe-core-4.14.1.tgz", external=True)
     # Windows and pictures take a processor: one worker, and time for a busy machine.
     arguments = ("--timeout=120", "tests/browser", *session.posargs)
-    pytest(session, "-q", *arguments, env={"STRUCTIOT_AXE": str(source.resolve())})
+    for backend in ("asyncio", "trio"):
+        given = {"STRUCTIOT_AXE": str(source.resolve()), "STRUCTIOT_BACKEND": backend}
+        pytest(session, "-q", *arguments, env=given)
 
 
 @nox.session
@@ -335,7 +337,7 @@ def month(session: nox.Session) -> None:
 
 @nox.session
 def kills(session: nox.Session) -> None:
-    """Kill the gateway 200 times, and look at its history and its broker each time."""
+    """Kill the gateway 200 times with its own broker, and 200 times with Mosquitto."""
     install(session, "test")
     arguments = ("-q", "--thorough", "tests/e2e/test_run_killed.py", *session.posargs)
     pytest(session, *arguments)

@@ -40,7 +40,8 @@ def parse_object(data: bytes, what: str) -> dict[str, object]:
     """Read the JSON object at the start of `data`; what follows it is ignored.
 
     A byte order mark, NULs and blanks around it do no harm, invalid UTF-8 becomes
-    replacement characters, and numbers that JSON does not have become None.
+    replacement characters, and numbers that JSON does not have, or nobody else could
+    read (`1e999`), become None.
 
     Raises:
         ProtocolViolation: No JSON, no object, or one of too many or too deep lists.
@@ -55,12 +56,16 @@ def parse_object(data: bytes, what: str) -> dict[str, object]:
 def parse_json(data: bytes, what: str) -> object:
     """Read a JSON value, with nothing but blanks around it.
 
-    Numbers that JSON does not have become None.
+    Numbers that JSON does not have, or nobody else could read, become None.
 
     Raises:
         ProtocolViolation: It is none, or one of too many or too deep lists.
     """
-    return _checked(data, what, lambda: json.loads(data, parse_constant=_no_number))
+    return _checked(
+        data,
+        what,
+        lambda: json.loads(data, parse_constant=_no_number, parse_float=_finite),
+    )
 
 
 def _checked(data: bytes, what: str, read: Callable[[], object]) -> object:
@@ -173,9 +178,15 @@ def _no_number(_: str) -> None:
     return None
 
 
+def _finite(text: str) -> float | None:
+    # `1e999` is JSON, and as infinity it would be none any more.
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
 def _kind(value: object) -> str:
     names = {list: "list", str: "text", bool: "boolean", type(None): "null"}
     return names.get(type(value), "number")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_number)
+_DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite)

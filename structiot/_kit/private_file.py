@@ -7,6 +7,7 @@ killed at any moment leaves the old one or the new one. All of it is for worker 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["default_state_file", "replace_file"]
@@ -43,14 +44,22 @@ def replace_file(path: Path, data: bytes, *, beside: Path | None = None) -> None
         OSError: It cannot be written.
     """
     beside = beside or path.with_name(f".{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
+    # What was left there, or laid: a link to another file, a pipe that nobody reads.
+    beside.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     file = os.open(beside, flags, 0o600)
     try:
-        if hasattr(os, "fchmod"):
-            os.fchmod(file, 0o600)
-        while data:
-            data = data[os.write(file, data) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
-    beside.replace(path)
+        try:
+            if hasattr(os, "fchmod"):
+                os.fchmod(file, 0o600)
+            while data:
+                data = data[os.write(file, data) :]
+            os.fsync(file)
+        finally:
+            os.close(file)
+        beside.replace(path)
+    except BaseException:
+        # On a full disk it would take what little room there is.
+        with suppress(OSError):
+            beside.unlink()
+        raise

@@ -14,7 +14,13 @@ from structiot._kit.sqlite_schema import schema_fault, text_or_bytes
 from structiot._kit.text import printable
 from structiot.errors import ConfigError
 
-__all__ = ["lock_sqlite_file", "open_in_memory", "open_sqlite_file", "set_aside"]
+__all__ = [
+    "lock_sqlite_file",
+    "may_pass",
+    "open_in_memory",
+    "open_sqlite_file",
+    "set_aside",
+]
 
 # How long another program may be writing while we open it.
 _BUSY_S = 1.0
@@ -23,6 +29,9 @@ _FIRST_WORDS = b"SQLite format 3\0"
 _LEAST_BYTES = 512
 _ID_AT = 68
 _ID_BYTES = 4
+_IN_USE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_PASSING = {*_IN_USE, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_PASSING_ERRNOS = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC}
 
 
 def lock_sqlite_file(path: Path, *, busy_s: float = _BUSY_S) -> sqlite3.Connection:
@@ -41,6 +50,7 @@ def lock_sqlite_file(path: Path, *, busy_s: float = _BUSY_S) -> sqlite3.Connecti
     Raises:
         ConfigError: Somebody else has it.
         OSError: There can be no such file.
+        sqlite3.OperationalError: The lock cannot be written, as on a full disk.
     """
     name = path.with_name(path.name + "-lock")
     os.close(os.open(name, os.O_CREAT | os.O_RDWR, 0o600))
@@ -50,6 +60,8 @@ def lock_sqlite_file(path: Path, *, busy_s: float = _BUSY_S) -> sqlite3.Connecti
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.Error as exc:
         lock.close()
+        if _kind_of(exc) not in _IN_USE:
+            raise
         raise ConfigError(f"{path} is in use by another program") from exc
     return lock
 
@@ -167,6 +179,21 @@ def _not_ours(path: Path, why: str) -> ConfigError:
 def open_in_memory(schema: str) -> sqlite3.Connection:
     """Open the same without a file."""
     return _prepared(":memory:", schema, 0, 0)
+
+
+def may_pass(error: Exception) -> bool:
+    """Tell whether a file may be used later that cannot be used now.
+
+    Another program is writing it, or the disk is full, or does not answer.
+    """
+    if isinstance(error, OSError):
+        return error.errno in _PASSING_ERRNOS
+    return _kind_of(error) in _PASSING
+
+
+def _kind_of(error: Exception) -> int:
+    # Which error of the disk it is stands in the bits above.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def set_aside(path: Path, *, keeps_earlier: bool = False) -> Path:

@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 _LONGEST: Final = 300
+# What names may take to be compared: some 20 ms.
+_COMPARED: Final = 300_000
+_OF_A_NAME: Final = 20
 # Up to the last @: a password may hold others.
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _names = "|".join(sorted(SECRET_NAMES, key=len, reverse=True))
@@ -129,6 +132,15 @@ def counted(number: int, noun: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Give the end of a sentence with the nearest known name; nothing if none is near."""
-    near = difflib.get_close_matches(name, known, n=1)
+    """Give the end of a sentence with the nearest known name; nothing if none is near.
+
+    Of very many or very long names only the first are compared: it takes long.
+    """
+    left, compared = _COMPARED, []
+    for one in known:
+        left -= (len(name) + _OF_A_NAME) * (len(one) + _OF_A_NAME)
+        if left < 0:
+            break
+        compared.append(one)
+    near = difflib.get_close_matches(name, compared, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

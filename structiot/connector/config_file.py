@@ -100,11 +100,7 @@ def write_gid(path: Path, gid: str) -> None:
             why = "there is no place in it for the gateway id"
             raise _fault(path, f"{why}: write gid = {gid} yourself", "written")
         beside = file.with_name(f".{file.name}.{os.getpid()}.new")
-        try:
-            replace_file(file, changed, beside=beside)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        replace_file(file, changed, beside=beside)
     except OSError as exc:
         raise _fault(path, path_fault(exc), "written") from None
 

@@ -16,6 +16,7 @@ from structiot._kit.text import error_text, table_cell
 from structiot.dashboard.bars import bars_of, counter_of
 from structiot.dashboard.replies import Refusal
 from structiot.dashboard.shown import is_secret
+from structiot.dashboard.spans import known_until, silent_spans
 from structiot.errors import (
     LinkLost,
     ProtocolViolation,
@@ -149,10 +150,13 @@ async def history_json(
         }
         if series.texts is not None:
             told["texts"] = series.texts
+        energy = None
         if asked.counter is not None:
             span = asked.from_utc, asked.to_utc
             energy = await bars_of(asked.past, asked.key, asked.counter, *span)
             told |= {"bars": energy.bars, "gaps": energy.gaps, "resets": energy.resets}
+    until_s = known_until(asked.past, asked.to_utc, now_utc)
+    told["silent"] = silent_spans(series, energy, asked.from_utc.timestamp(), until_s)
     return HttpReply.of_json(told)
 
 

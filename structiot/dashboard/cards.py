@@ -207,13 +207,20 @@ def grouped(cards: Iterable[CardView]) -> tuple[GroupView, ...]:
 
 def main_figure(device: ServedDevice) -> str | None:
     """Name the figure that a device's sparkline is of; None if it has none."""
+    keys = list(device.entities)
     figures = [
         one
         for one in device.entities.values()
         if isinstance(one, Sensor)
         and one.state_class == "measurement"
+        and one.unit
         and one.category is None
         and one.is_enabled
     ]
-    figures.sort(key=lambda one: one.device_class != "power")
-    return figures[0].key if figures else None
+
+    def rank(one: Sensor) -> tuple[bool, bool]:
+        # That of the whole strip, not that of a port.
+        is_part = any(one.key.startswith(f"{key}_") for key in keys)
+        return one.device_class != "power", is_part
+
+    return min(figures, key=rank).key if figures else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -11,18 +12,25 @@ from structiot._kit.redact import hide_credentials
 from structiot.dashboard.api import MAX_POINTS, span_of
 from structiot.dashboard.bars import Bars, bars_of, counter_of
 from structiot.dashboard.cards import card_of, main_figure
+from structiot.dashboard.spans import (
+    energy_spans,
+    known_until,
+    state_shares,
+    state_spans,
+)
 from structiot.dashboard.views import (
     DeviceView,
     HappenedView,
     PageView,
     RangeName,
     SeriesView,
+    SpanView,
     StatisticView,
 )
 from structiot.errors import StructiotError
 from structiot.gateway import Gateway, GatewayDevice
 from structiot.gateway.history import Series, recorded_of
-from structiot.model.text import figure_text
+from structiot.model.text import figure_text, state_text
 
 __all__ = ["device_view"]
 
@@ -33,6 +41,7 @@ _RANGES: Mapping[RangeName, timedelta] = {
     "year": timedelta(days=366),
 }
 _MOST_EVENTS = 50
+_UNIT = re.compile("_(percent|c|k|s)$")
 
 
 async def device_view(
@@ -66,10 +75,14 @@ async def device_view(
         # The file's trouble stands on the gateway's own page.
         with suppress(StructiotError):
             course = await past.series(key, from_utc, to_utc, MAX_POINTS)
+            entries = _as_drawn(entries, course)
             entity = device.entities[key.partition("/")[2].partition(".")[0]]
             if (counter := counter_of(entity)) is not None:
                 bars = await bars_of(past, key, counter, from_utc, to_utc)
     heard = [row.value.at_utc for row in card.rows if row.value.at_utc is not None]
+    words = next((one.words for one in entries if one.is_selected), ("", ""))
+    until_s = 0.0 if past is None else known_until(past, to_utc, page.now_utc)
+    shown = words, from_utc.timestamp(), until_s
     return DeviceView(
         page=page,
         card=card,
@@ -79,8 +92,9 @@ async def device_view(
         from_s=from_utc.timestamp(),
         to_s=to_utc.timestamp(),
         resolution_s=0.0 if course is None else float(course.resolution_s),
-        points=() if course is None else _points(course, bars),
-        statistics=() if course is None else tuple(_statistics(course, bars)),
+        points=() if course is None or bars is not None else _points(course),
+        spans=() if course is None else _spans(course, bars, *shown),
+        statistics=() if course is None else tuple(_statistics(course, bars, *shown)),
         events=await _events(gateway, slug, device),
         details=tuple(_details(device)),
         topics=tuple(_topics(gateway, slug)),
@@ -111,15 +125,17 @@ def _series(slug: str, device: GatewayDevice, wanted: str) -> tuple[SeriesView, 
     found: list[SeriesView] = []
     for entity in device.entities.values():
         name = entity.name or device.name
+        words = state_text(False, entity), state_text(True, entity)  # noqa: FBT003
         for suffix, kind, unit, _ in recorded_of(entity, device.states.get(entity.key)):
             found.append(
                 SeriesView(
                     key=f"{slug}/{entity.key}{suffix}",
-                    name=f"{name} {suffix[1:].replace('_', ' ')}".rstrip(),
+                    name=f"{name} {_part_name(suffix)}".rstrip(),
                     unit=unit,
                     is_step=kind in {"switch", "text"},
                     is_energy=kind == "energy",
                     is_selected=False,
+                    words=words,
                 )
             )
     main = f"{slug}/{main_figure(device)}"
@@ -130,23 +146,55 @@ def _series(slug: str, device: GatewayDevice, wanted: str) -> tuple[SeriesView, 
     )
 
 
+def _as_drawn(entries: Sequence[SeriesView], course: Series) -> tuple[SeriesView, ...]:
+    """Say of the selected series what it was; its entity may tell nothing now."""
+    return tuple(
+        replace(one, is_step=course.is_step) if one.is_selected and course.t else one
+        for one in entries
+    )
+
+
+def _part_name(suffix: str) -> str:
+    """Name one value of several as its slider does: `.color_temp_k` is a colour."""
+    name = _UNIT.sub("", suffix.removeprefix(".")).removeprefix("is_")
+    return name.replace("color", "colour").replace("_", " ")
+
+
 def _points(
-    course: Series, bars: Bars | None
+    course: Series,
 ) -> tuple[tuple[float, float | None, float | None, float | None], ...]:
-    if bars is not None:
-        return tuple((since, energy, None, None) for since, _, energy in bars.bars)
-    if course.texts is not None:
+    if course.is_step:
         return ()
     return tuple(zip(course.t, course.mean, course.min, course.max, strict=True))
 
 
-def _statistics(course: Series, bars: Bars | None) -> list[StatisticView]:
+def _spans(
+    course: Series,
+    bars: Bars | None,
+    words: tuple[str, str],
+    from_s: float,
+    to_s: float,
+) -> tuple[SpanView, ...]:
+    if bars is not None:
+        return energy_spans(bars, course.unit)
+    return state_spans(course, words, from_s, to_s) if course.is_step else ()
+
+
+def _statistics(
+    course: Series,
+    bars: Bars | None,
+    words: tuple[str, str],
+    from_s: float,
+    to_s: float,
+) -> list[StatisticView]:
     if bars is not None:
         came = [one[2] for one in (*bars.bars, *bars.gaps) if one[2] is not None]
         total = figure_text(sum(came), course.unit)
         return [StatisticView(name="In all", text=total)] if came else []
+    if course.is_step:
+        return list(state_shares(course, words, from_s, to_s))
     means = [one for one in course.mean if one is not None]
-    if not means or course.is_step:
+    if not means:
         return []
     lowest = min(one for one in (*course.min, *means) if one is not None)
     highest = max(one for one in (*course.max, *means) if one is not None)

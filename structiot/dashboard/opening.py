@@ -12,7 +12,11 @@ import anyio
 import anyio.to_thread
 
 from structiot._kit.arguments import check_argument
-from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.environment import (
+    SYSTEM_ENVIRONMENT,
+    Environment,
+    system_clock,
+)
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.http.server import HttpServer
 from structiot._kit.net.network import TcpListener, place
@@ -24,6 +28,7 @@ from structiot.dashboard.hub import Hub
 from structiot.dashboard.page_maker import PageMaker
 from structiot.dashboard.sessions import Attempts, Sessions, own_secret
 from structiot.dashboard.site import Site
+from structiot.dashboard.zones import system_zone
 from structiot.errors import ConfigError
 from structiot.gateway import Gateway
 from structiot.gateway.config import DashboardSection
@@ -94,7 +99,10 @@ async def open_dashboard(
     sessions = Sessions(section.token, own_secret(kept))
     gateway.state.save_soon()
     hub = Hub(gateway, environment.now_utc)
-    pages = PageMaker(gateway, assets.urls, environment)
+    zone = None
+    if environment.clock is system_clock:
+        zone = await anyio.to_thread.run_sync(system_zone)
+    pages = PageMaker(gateway, assets.urls, environment, zone)
     attempts = Attempts()
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(service_group())

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 import anyio
 import anyio.to_thread
@@ -34,6 +35,7 @@ from structiot.dashboard.views import (
     SparklineView,
     Trouble,
 )
+from structiot.dashboard.zones import offset_min
 from structiot.errors import StructiotError
 from structiot.gateway import Gateway, status_of
 from structiot.gateway.history import Series
@@ -62,12 +64,18 @@ class PageMaker:
         gateway: The gateway.
         assets: Address of each file by its name.
         environment: Tells the house's time.
+        zone: Name of the zone of its clock, if it has one.
     """
 
     def __init__(
-        self, gateway: Gateway, assets: Mapping[str, str], environment: Environment
+        self,
+        gateway: Gateway,
+        assets: Mapping[str, str],
+        environment: Environment,
+        zone: str | None = None,
     ) -> None:
         self._gateway = gateway
+        self._zone = zone
         self._assets = assets
         self._environment = environment
         # One page after the other: two at once would only take more memory.
@@ -87,7 +95,9 @@ class PageMaker:
     ) -> PageView:
         """Make what every page has."""
         now = self._environment.clock()
-        offset = now.utcoffset()
+        zone = self._gateway.config.history.timezone
+        if zone is not None:
+            now = now.astimezone(ZoneInfo(zone))
         return PageView(
             title=title,
             csrf_token=csrf_token,
@@ -95,8 +105,8 @@ class PageMaker:
             stream=stream,
             path=request.path,
             now_utc=self._environment.now_utc(),
-            zone=now.tzname() or "UTC",
-            zone_offset_min=0 if offset is None else int(offset.total_seconds() // 60),
+            zone=zone or self._zone or now.tzname() or "UTC",
+            zone_offset_min=offset_min(now),
             can_sign_out=can_sign_out,
         )
 

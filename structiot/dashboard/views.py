@@ -34,6 +34,7 @@ __all__ = [
     "PageView",
     "RangeName",
     "SeriesView",
+    "SpanView",
     "SparklineView",
     "StatisticView",
     "Trouble",
@@ -225,6 +226,7 @@ class SeriesView:
         is_step: Whether it is drawn as steps: a switch, a text.
         is_energy: Whether it is a counter, drawn as bars.
         is_selected: Whether it is the one that the page shows.
+        words: What its 0 and 1 are called, if it is drawn as steps.
     """
 
     key: str
@@ -233,6 +235,24 @@ class SeriesView:
     is_step: bool
     is_energy: bool
     is_selected: bool
+    words: tuple[str, str] = ("off", "on")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanView:
+    """What was from one time to another: a state, or the energy that came.
+
+    Attributes:
+        from_s: Where it begins, in seconds of the epoch.
+        until_s: Where it ends; where it begins, if it only happened.
+        text: What it was; empty where nothing was heard.
+        note: What else is to be said of it.
+    """
+
+    from_s: float
+    until_s: float
+    text: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,9 +291,9 @@ class DeviceView:
         from_s: Where the chart begins, in seconds of the epoch.
         to_s: Where it ends.
         resolution_s: How far apart its points are.
-        points: The selected series: time, mean, lowest and highest, each None where
-            nothing was heard; at most 1,000. Of a counter the bars: when each begins and
-            its energy.
+        points: The selected series, if it is a figure: time, mean, lowest and highest,
+            each None where nothing was heard; at most 1,000.
+        spans: The selected series, if it is a state or a counter.
         statistics: Figures of the range.
         events: What happened last, the newest first.
         details: Identity, as name and text; no secret is among it.
@@ -292,6 +312,7 @@ class DeviceView:
     to_s: float
     resolution_s: float
     points: tuple[tuple[float, float | None, float | None, float | None], ...]
+    spans: tuple[SpanView, ...]
     statistics: tuple[StatisticView, ...]
     events: tuple[HappenedView, ...]
     details: tuple[tuple[str, str], ...]

@@ -19,6 +19,9 @@ __all__ = ["embedded_broker", "uri_for_us"]
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - names, no binding
 
+# A house goes on without what would outlast a restart.
+_STORE_PATIENCE_S = 2.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -64,6 +67,7 @@ async def _opened(
             passwords=section.password_file,
             allowed_origins=section.allowed_origins,
             store=section.store,
+            store_patience_s=_STORE_PATIENCE_S,
             environment=environment,
         )
         try:

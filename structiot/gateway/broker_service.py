@@ -27,6 +27,7 @@ from structiot.gateway.directory import DeviceDirectory
 from structiot.gateway.entities.topics import OFFLINE, ONLINE
 from structiot.gateway.events import BrokerConnected, BrokerLost
 from structiot.gateway.links.foreign_topics import ForeignTopics
+from structiot.gateway.own_topics import OwnTopics
 from structiot.gateway.publisher import Publisher
 from structiot.gateway.refusals import Refusals, is_passing
 from structiot.gateway.retrying import when
@@ -94,6 +95,7 @@ class BrokerService:
         self._connection = connection
         self._settings = settings
         self._router = CommandRouter(context, directory)
+        self._own_topics = OwnTopics(context.topics, publisher)
         self._subscribe_again = anyio.Event()
         # Whether commands are heard, or it is known why not.
         self._is_settled = anyio.Event()
@@ -121,6 +123,8 @@ class BrokerService:
             listen = partial(self._listen, client, qos=0)
             name = "structiot.gateway.foreign_topics"
             tasks.start_soon(self._foreign.serve, client, listen, name=name)
+            name = "structiot.gateway.own_topics"
+            tasks.start_soon(self._own_topics.watch, client, name=name)
             await until.wait()
         settings = self._settings()
         forgets = settings.forget_on_exit and not self._connection.comes_back
@@ -217,7 +221,9 @@ class BrokerService:
                         take(message)
                         self.received += 1
                         taken += 1
-                        if taken % _MESSAGES_A_TURN == 0:
+                        # What is asked of the gateway may be about all devices.
+                        is_long = take is self._take_request
+                        if is_long or taken % _MESSAGES_A_TURN == 0:
                             await anyio.lowlevel.checkpoint()
             except SubscribeRefused as exc:
                 self._refusals.refused(topic_filter, exc)

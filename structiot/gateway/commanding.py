@@ -40,6 +40,8 @@ from structiot.model import Command, Device, Entity, Text
 __all__ = ["CommandRequest", "CommandWorker", "shown", "tell_refused"]
 
 _MAX_WAITING = 32
+# One message for several entities of a device may have more; it is as long as it is.
+_MAX_AT_ONCE = 8192
 _SHOWN_BYTES = 200
 
 _log = logging.getLogger(__name__)
@@ -157,21 +159,24 @@ class CommandWorker:
         self._retrying = retrying
         self._report = report
         self._box: Mailbox[CommandRequest] = Mailbox(
-            _MAX_WAITING, policy="drop_newest", name=f"commands of {label}"
+            _MAX_AT_ONCE, policy="drop_newest", name=f"commands of {label}"
         )
         self._waiting: dict[CommandRequest, None] = {}
         self._has_more = anyio.Event()
 
-    def submit(self, request: CommandRequest) -> None:
-        """Take a request; one too many is refused at once."""
-        if request.deadline <= anyio.current_time():
-            self._end(request, self._expired("it came too late"))
-        elif self._box.put(request):
-            self._waiting[request] = None
-            self._has_more.set()
-        else:
-            waiting = f"{_MAX_WAITING} commands wait for {self._label} already"
-            self._end(request, CommandRefused(waiting))
+    def submit(self, *requests: CommandRequest) -> None:
+        """Take requests, all of them or none; what is too much is refused at once."""
+        waiting, now = len(self._box), anyio.current_time()
+        is_too_much = waiting and waiting + len(requests) > _MAX_WAITING
+        for request in requests:
+            if request.deadline <= now:
+                self._end(request, self._expired("it came too late"))
+            elif not is_too_much and self._box.put(request):
+                self._waiting[request] = None
+                self._has_more.set()
+            else:
+                why = f"{waiting} commands wait for {self._label} already"
+                self._end(request, CommandRefused(why))
 
     def drop(self, request: CommandRequest) -> None:
         """Forget a request that nobody waits for any more; what is begun, goes on."""

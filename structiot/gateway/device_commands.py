@@ -111,14 +111,14 @@ class DeviceCommands:
         topic = self._context.topics.result(self._topics.slug or "", "")
         topic = topic if order.is_answered else ""
         head: dict[str, object] = {} if order.id is None else {"id": order.id}
-        wanted = order.value if isinstance(order.value, dict) else {}
-        error = UsageError(order.fault) if order.fault else self._fault_of(wanted)
-        if error is not None:
+        try:
+            wanted = self._parsed_all(order)
+        except StructiotError as exc:
 
             def refused(error: StructiotError | None) -> None:
                 asked.answer(self._context, head | outcome(error), topic=topic)
 
-            self._ended(self._request_for("", asked, order, refused), error)
+            self._ended(self._request_for("", asked, order, refused), exc)
             return
         ends: dict[str, StructiotError | None] = {}
 
@@ -128,23 +128,30 @@ class DeviceCommands:
                 told = head | _outcome_of_several(ends)
                 asked.answer(self._context, told, topic=topic)
 
-        for key, value in wanted.items():
-            parse = partial(self._parsed, key, value)
-            end = partial(answer, key)
-            self._submit(parse, self._request_for(key, asked, order, end))
+        requests = []
+        for key, command in wanted.items():
+            request = self._request_for(key, asked, order, partial(answer, key))
+            request.command = command
+            requests.append(request)
+        self._worker.submit(*requests)
 
-    def _fault_of(self, wanted: Mapping[str, object]) -> StructiotError | None:
-        """Say what cannot be of a command for several entities."""
-        for key, value in wanted.items():
-            try:
-                self._parsed(key, value)
-            # What an entity is, is somebody else's word.
-            except Exception as exc:  # noqa: BLE001
-                return as_ours(exc)
-        return None
+    def _parsed_all(self, order: Order) -> dict[str, Command]:
+        """Read a command for several entities.
 
-    def _parsed(self, key: str, value: object) -> Command:
-        return parse_command(self._commanded(key), value_payload(value))
+        Raises:
+            StructiotError: One of them cannot be.
+        """
+        if order.fault:
+            raise UsageError(order.fault)
+        wanted = order.value if isinstance(order.value, dict) else {}
+        try:
+            return {
+                key: parse_command(self._commanded(key), value_payload(value))
+                for key, value in wanted.items()
+            }
+        # What an entity is, is somebody else's word.
+        except Exception as exc:  # noqa: BLE001
+            raise as_ours(exc) from None
 
     def _request_for(
         self, entity: str, asked: Asked, order: Order | None, end: Ended

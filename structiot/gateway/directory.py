@@ -6,7 +6,6 @@ what was found, and a place that somebody named outlives the device behind it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 
 from structiot._kit.text import printable
@@ -31,8 +30,8 @@ class DeviceDirectory:
         self._identities: dict[GatewayDevice, list[tuple[str, str]]] = {}
 
     @property
-    def by_slug(self) -> Mapping[str, GatewayDevice]:
-        """The devices that have a place in the topics; a live view."""
+    def by_slug(self) -> MappingProxyType[str, GatewayDevice]:
+        """The devices that have a place in the topics; a live view, quickly copied."""
         return MappingProxyType(self._by_slug)
 
     def take(self, source: Source, system: str) -> GatewayDevice:

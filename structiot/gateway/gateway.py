@@ -185,7 +185,7 @@ class Gateway:
     @property
     def devices(self) -> Mapping[str, GatewayDevice]:
         """The devices that have a place in the topics, by that place."""
-        return dict(self._directory.by_slug)
+        return self._directory.by_slug.copy()
 
     @property
     def drivers(self) -> Mapping[str, DriverUpdate]:

@@ -151,8 +151,12 @@ def with_driver(name: str, driver: type[Driver]) -> Generator[None]:
     if not _is_usable(name):
         message = f"{name!r} is no name for a system: lower-case letters and digits"
         raise ConfigError(message)
+    before = _by_hand.get(name)
     _by_hand[name] = lambda: driver
     try:
         yield
     finally:
-        del _by_hand[name]
+        if before is None:
+            del _by_hand[name]
+        else:
+            _by_hand[name] = before

@@ -40,6 +40,7 @@ _QOS = 1
 _MAX_TOLD = 1000
 _MAX_TOLD_BYTES = 1_000_000
 _REFUSED_AGAIN_S = 60.0
+_RETAINED_IN_A_ROW = 4
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Publisher:
         self.published: int = 0
         self.refused: int = 0
         self._refusals = refusals
+        self._told_refusals = refusals.of_anybody()
         self._wanted: dict[str, str] = {}
         self._dirty: dict[str, None] = {}
         # What is cleared once another topic is published, and the way back.
@@ -202,6 +204,7 @@ class Publisher:
                 self._is_up = False
 
     async def _send(self, client: MqttClient, receipts: Receipts) -> None:
+        in_a_row = 0
         while True:
             is_up = self._is_up and client.is_connected
             if not (self._dirty or self._told) or not is_up:
@@ -210,9 +213,13 @@ class Publisher:
                 await self._work.wait()
                 continue
             await receipts.room()
-            if self._dirty:
+            # Where states change faster than the broker takes them, answers have their
+            # turn all the same.
+            if self._dirty and (not self._told or in_a_row < _RETAINED_IN_A_ROW):
+                in_a_row += 1
                 await self._send_retained(client, receipts)
                 continue
+            in_a_row = 0
             await self._send_told(client, receipts)
 
     async def _send_told(self, client: MqttClient, receipts: Receipts) -> None:
@@ -230,7 +237,7 @@ class Publisher:
             )
             receipts.add(receipt)
         except UsageError as exc:
-            self._refusals.refused(told.topic, exc)
+            self._told_refusals.refused(told.topic, exc)
 
     def _say_what_was_too_late(self) -> None:
         if self._unsaid:
@@ -268,12 +275,13 @@ class Publisher:
         error: StructiotError | None,
         shall_stand: bool,  # noqa: FBT001
     ) -> None:
+        refusals = self._refusals if shall_stand else self._told_refusals
         if error is None:
             self.published += 1
-            self._refusals.accepted(topic)
+            refusals.accepted(topic)
             return
         self.refused += 1
-        self._refusals.refused(topic, error)
+        refusals.refused(topic, error)
         if shall_stand and is_passing(error):
             self._passing[topic] = None
 

@@ -22,6 +22,9 @@ __all__ = ["Refusals", "is_passing"]
 
 _MAX_LINES = 20
 _MAX_TOPICS = 16_384
+# Whoever asks something may name any topic for the answer.
+_LINES_OF_ANYBODY = 5
+_TOPICS_OF_ANYBODY = 100
 _PASSING = {
     ReasonCode.UNSPECIFIED_ERROR,
     ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR,
@@ -42,13 +45,34 @@ class Refusals:
     Args:
         topics: The gateway's topics.
         emit: Tells the gateway's holder.
+        most_lines: How many kinds of topics have a line in the log.
+        most_topics: How many topics are remembered; what is refused beyond is only
+            counted.
     """
 
-    def __init__(self, topics: Topics, emit: Callable[[GatewayEvent], None]) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        emit: Callable[[GatewayEvent], None],
+        *,
+        most_lines: int = _MAX_LINES,
+        most_topics: int = _MAX_TOPICS,
+    ) -> None:
         self._topics = topics
         self._emit = emit
+        self._most_lines = most_lines
+        self._most_topics = most_topics
         self._refused: dict[str, TopicRefused] = {}
         self._said: dict[tuple[str, str], set[str]] = {}
+
+    def of_anybody(self) -> Refusals:
+        """Make those for topics that anybody may name: they crowd out no others."""
+        return Refusals(
+            self._topics,
+            self._emit,
+            most_lines=_LINES_OF_ANYBODY,
+            most_topics=_TOPICS_OF_ANYBODY,
+        )
 
     @property
     def by_topic(self) -> Mapping[str, TopicRefused]:
@@ -62,7 +86,7 @@ class Refusals:
         event = TopicRefused(topic=printable(topic), reason=reason)
         if self._refused.get(topic) == event:
             return
-        if topic not in self._refused and len(self._refused) >= _MAX_TOPICS:
+        if topic not in self._refused and len(self._refused) >= self._most_topics:
             return
         self._refused[topic] = event
         said = self._said.setdefault(self._kind_of(topic), set())
@@ -86,9 +110,9 @@ class Refusals:
 
     def _say(self, event: TopicRefused) -> None:
         kinds = len(self._said)
-        if kinds <= _MAX_LINES:
+        if kinds <= self._most_lines:
             _log.warning("the broker refuses %s: %s", event.topic, event.reason)
-        if kinds == _MAX_LINES:
+        if kinds == self._most_lines:
             _log.warning("what else it refuses is told as events only")
 
     def _kind_of(self, topic: str) -> tuple[str, str]:

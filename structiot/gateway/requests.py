@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
+
+import anyio
 
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.json_text import parse_json
@@ -28,6 +31,9 @@ __all__ = ["GatewayRequests"]
 
 Given = Mapping[str, object]
 _MAX_RELOADS = 8
+# Whoever asks all the time wears out no device, and no account with a limit.
+_RELOADED_S = 1.0
+_AGAIN_S = 5.0
 _NAMED = 20
 
 _log = logging.getLogger(__name__)
@@ -74,6 +80,7 @@ class GatewayRequests:
         self._reloads: Mailbox[_Reload] = Mailbox(
             _MAX_RELOADS, policy="drop_newest", name="requests to reload"
         )
+        self._done_at: dict[tuple[str, str], float] = {}
         self._kinds = {
             "ping": _Kind((), lambda _: {}),
             "health": _Kind((), lambda _: reports.health()),
@@ -124,17 +131,22 @@ class GatewayRequests:
 
     async def run(self) -> None:
         """Reload when that is asked, until cancelled."""
-        async for asked, what, transaction in self._reloads:
+        async for first in self._reloads:
+            waiting = [first]
+            while self._reloads:
+                waiting.append(self._reloads.receive_nowait())
             data: dict[str, object] = {}
 
             async def reload(data: dict[str, object] = data) -> None:
                 data["at_restart"] = await self._reload()
 
             error = await failure_of(reload)
-            if error is None:
-                self._answer(asked, what, transaction, data)
-            else:
-                self._refuse(asked, what, transaction, error_text(error))
+            for one in waiting:
+                if error is None:
+                    self._answer(*one, data)
+                else:
+                    self._refuse(*one, error_text(error))
+            await anyio.sleep(_RELOADED_S)
 
     # ------------------------------------------------------------ what can be asked
 
@@ -152,13 +164,32 @@ class GatewayRequests:
             known = ", ".join(islice(devices, _NAMED)) or "none yet"
             more = ", ..." if len(devices) > _NAMED else ""
             raise UsageError(f"device is the level of one in topics: {known}{more}")
-        device.reopen()
+        self._do("device/reopen", device.slug or "", device.reopen)
         return {}
 
     def _restart(self, given: Given) -> Mapping[str, object]:
         system = given.get("system")
-        self._restart_driver(system if isinstance(system, str) else "")
+        name = system if isinstance(system, str) else ""
+        self._do("driver/restart", name, partial(self._restart_driver, name))
         return {}
+
+    def _do(self, what: str, name: str, act: Callable[[], None]) -> None:
+        """Do what was asked, unless it was done a moment ago.
+
+        Raises:
+            UsageError: It was, or it cannot be done.
+        """
+        now = anyio.current_time()
+        self._done_at = {
+            k: at for k, at in self._done_at.items() if now - at < _AGAIN_S
+        }
+        if (what, name) in self._done_at:
+            raise UsageError(
+                f"{what} of {printable(name, most=40)} was done a moment ago, and is "
+                f"done once in {_AGAIN_S:g} s"
+            )
+        act()
+        self._done_at[what, name] = now
 
     # ------------------------------------------------------------ answers
 

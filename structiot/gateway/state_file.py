@@ -28,6 +28,7 @@ import anyio
 import anyio.to_thread
 
 from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
+from structiot._kit.flow.backoff import Backoff
 from structiot._kit.private_file import replace_file
 from structiot._kit.text import path_fault
 from structiot.errors import ConfigError
@@ -43,6 +44,7 @@ __all__ = ["StateFile", "not_ours"]
 
 _VERSION = 1
 _SAVE_EVERY_S = 1.0
+_BACKOFF = Backoff(first_s=1.0, cap_s=60.0)
 _LEAVE_S = 10.0
 _MAX_BYTES = 64 * 1024 * 1024
 # What each begins with, however it was broken off. A power cut may leave zeros.
@@ -104,11 +106,19 @@ class StateFile:
         self._wanted.set()
 
     async def run(self) -> None:
-        """Write soon after `save_soon` was called, once a second at most."""
+        """Write soon after `save_soon` was called, once a second at most.
+
+        What could not be written is tried again, whether or not more has changed.
+        """
+        delays = _BACKOFF.start(self._environment.random)
         while True:
             await self._wanted.wait()
-            await self.save()
-            await anyio.sleep(_SAVE_EVERY_S)
+            if await self.save():
+                delays = _BACKOFF.start(self._environment.random)
+                await anyio.sleep(_SAVE_EVERY_S)
+            else:
+                self._wanted.set()
+                await anyio.sleep(delays.next_delay_s() or _BACKOFF.cap_s)
 
     async def save(self) -> bool:
         """Write the file now, and tell whether it is written.

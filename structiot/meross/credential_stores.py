@@ -11,7 +11,6 @@ import os
 import secrets
 import stat
 from collections.abc import Callable
-from contextlib import suppress
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -166,12 +165,7 @@ class FileStore:
 
     def _save(self, data: bytes) -> None:
         path, beside = self._places()
-        try:
-            replace_file(path, data, beside=beside)
-        except BaseException:
-            with suppress(OSError):
-                beside.unlink()
-            raise
+        replace_file(path, data, beside=beside)
 
 
 class KeyringStore:

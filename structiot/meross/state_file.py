@@ -1,8 +1,8 @@
 """A file of an account as it is written: behind what waits for nobody, and never lost.
 
-Another program that uses the file may hold it for long. What is to be written waits in
-memory then, and is written by a background task as soon as it can be; whoever gave it
-goes on, and it is said once.
+Another program that uses the file may hold it for long, and a disk may be full. What is to
+be written waits in memory then, and is written by a background task as soon as it can be;
+whoever gave it goes on, and it is said once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ import anyio
 import anyio.to_thread
 
 from structiot._kit.flow.backoff import Backoff
-from structiot._kit.sqlite_file import open_in_memory, open_sqlite_file, set_aside
+from structiot._kit.sqlite_file import (
+    may_pass,
+    open_in_memory,
+    open_sqlite_file,
+    set_aside,
+)
 from structiot.errors import ConfigError
 
 __all__ = ["StateFile"]
@@ -36,7 +41,6 @@ _PROGRAM_ID: Final = int.from_bytes(b"sMer")
 _BUSY_MS: Final = 100
 _BACKOFF: Final = Backoff(first_s=1.0, cap_s=60.0)
 _LAST_BUSY_MS: Final = 2_000
-_IN_USE: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 _log = logging.getLogger("structiot.meross")
 
@@ -52,7 +56,7 @@ class StateFile(ABC):
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        # None while another program does not even let it be opened.
+        # None while it cannot even be opened: another program has it, or the disk is full.
         self._connection: sqlite3.Connection | None = None
         self._is_in_memory = False
         self._lock = anyio.Lock()
@@ -168,6 +172,7 @@ class StateFile(ABC):
     def _begin(self) -> bool:
         """Open the file; tell whether it is there, and nobody knows what it holds."""
         path, is_unsure = self._path, False
+        was_there = os.path.exists(path or "")  # noqa: PTH110 - never raises
         try:
             if path is not None:
                 self._open()
@@ -175,11 +180,11 @@ class StateFile(ABC):
             exc.add_note("state_file= names another")
             raise
         except (OSError, ValueError, sqlite3.Error) as exc:
-            is_unsure = os.path.exists(path or "")  # noqa: PTH110 - never raises
+            is_unsure = was_there
             what_now = "so little is sent at first" if is_unsure else "nothing is kept"
             _log.warning("%s cannot be used, %s: %s", path, what_now, exc)
             self._is_said = True
-            if getattr(exc, "sqlite_errorcode", None) in _IN_USE:
+            if may_pass(exc):
                 self._is_behind = True
                 self._is_late.set()
                 return is_unsure

@@ -1,6 +1,7 @@
 """Chromium at a real page; `nox -s browser` brings Playwright and axe-core.
 
-`STRUCTIOT_CHROMIUM` names the browser, `STRUCTIOT_AXE` the file `axe.min.js`.
+`STRUCTIOT_CHROMIUM` names the browser, `STRUCTIOT_AXE` the file `axe.min.js`, and
+`STRUCTIOT_BACKEND` the one that the gateway runs on.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractContextManager,
@@ -11,16 +12,20 @@ from contextlib import (
 )
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.from_thread
+import anyio.to_thread
 
 from structiot import Environment
 from structiot.dashboard import open_dashboard
 from structiot.errors import StructiotError
 from structiot.gateway import Gateway
 from structiot.gateway.config import DashboardSection
+from structiot.gateway.entities.topics import slug_of
 from structiot.model import (
     Availability,
     Climate,
@@ -52,10 +57,11 @@ from structiot.model import (
 )
 from structiot.model.device_event import EntitiesChanged
 from tests._support.ports import free_port
-from tests.browser.past import KnownPast
+from tests.browser.past import Told, write_past
 from tests.dashboard.house import EVERYTHING, PLUG, House, house
 from tests.gateway.support import ScriptedDevice
 
+BACKEND = os.environ.get("STRUCTIOT_BACKEND", "asyncio")
 CLIMATE = Climate(key="climate", modes=("off", "heat"), presets=("eco", "comfort"))
 COVER = Cover(key="cover", has_position=True, has_stop=True)
 FAN = Fan(key="fan", speed_steps=4, can_oscillate=True)
@@ -68,6 +74,17 @@ LAMP = Light(
     effects=("calm", "party"),
 )
 MODE = Select(key="mode", name="Mode", options=("auto", "eco"))
+METER = (
+    Sensor(
+        key="energy",
+        name="Energy",
+        unit="kWh",
+        device_class="energy",
+        state_class="total_increasing",
+        decimals=1,
+    ),
+    Sensor(key="program", name="Program"),
+)
 _LOCKS = {
     LockAction.LOCK: LockState.LOCKED,
     LockAction.UNLOCK: LockState.UNLOCKED,
@@ -119,6 +136,8 @@ class ObedientDevice(ScriptedDevice):
 
 
 def _first(entity: Entity) -> State | None:
+    if entity.key == "program":
+        return "eco"
     return next((s for kind, s in _FIRST.items() if isinstance(entity, kind)), None)
 
 
@@ -165,6 +184,7 @@ def one_of_each() -> list[ObedientDevice]:
         made("attic", FAN),
         made("alarm", SIREN),
         made("box", MODE, *(one for one in EVERYTHING if isinstance(one, Number))),
+        made("meter", *METER),
     ]
 
 
@@ -175,11 +195,9 @@ class LivingHouse:
         self,
         portal: anyio.from_thread.BlockingPortal,
         inside: House,
-        past: KnownPast,
         devices: Sequence[ObedientDevice],
         settings: Mapping[str, Any],
     ) -> None:
-        self.past = past
         self.devices = {one.info.name: one for one in devices}
         self.port = free_port()
         self._inside = inside
@@ -239,10 +257,17 @@ class LivingHouse:
             page.__exit__(None, None, None)
 
 
+def _told(one: ObedientDevice) -> Told:
+    states = {entity.key: _first(entity) for entity in one.entities}
+    known = {key: state for key, state in states.items() if state is not None}
+    return one.info, slug_of(one.info.name or ""), one.entities, known
+
+
 @contextmanager
 def living_house(
     *devices: ObedientDevice,
     places: Mapping[str, Any] | None = None,
+    hours: float = 48.0,
     **settings: Any,
 ) -> Iterator[LivingHouse]:
     """Open a gateway with these devices, and its page.
@@ -250,22 +275,23 @@ def living_house(
     Args:
         devices: The devices; each has a past.
         places: `[devices]` of the configuration.
+        hours: How long that is.
         settings: `[dashboard]`.
     """
     with ExitStack() as stack:
-        portal = stack.enter_context(anyio.from_thread.start_blocking_portal())
+        portal = stack.enter_context(anyio.from_thread.start_blocking_portal(BACKEND))
+        folder = portal.wrap_async_context_manager(anyio.TemporaryDirectory())
+        file = Path(stack.enter_context(folder)) / "history.sqlite"
+        write = partial(write_past, file, list(map(_told, devices)), hours=hours)
+        portal.call(anyio.to_thread.run_sync, write)
         sections = {"devices": places or {}}
-        opened = house(Environment(), sections=sections)
+        opened = house(Environment(), sections=sections, history_file=file)
         inside = stack.enter_context(portal.wrap_async_context_manager(opened))
         for one in devices:
             portal.call(inside.add, one)
         for one in devices:
             portal.call(inside.until, one.info.name.lower().replace(" ", "_"))
-        past = KnownPast()
-        # The gateway takes leave of its own history, not of this one.
-        stack.callback(setattr, inside.gateway, "history", inside.gateway.history)
-        inside.gateway.history = past  # type: ignore[assignment]
-        found = LivingHouse(portal, inside, past, devices, settings)
+        found = LivingHouse(portal, inside, devices, settings)
         stack.callback(found.stop_page)
         found.start_page()
         yield found

@@ -1,95 +1,120 @@
-"""A history that a test can know by heart: each course is a formula."""
+"""Two days of readings in a history's file, as devices would have told them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
-from structiot.gateway.status import StoreStatus
+from structiot.gateway.history.answers import RecordedSeries
+from structiot.gateway.history.backlog import Occurred, Part, Stretch
+from structiot.gateway.history.hours import HOUR_MS, ms_of
+from structiot.gateway.history.recorded import Recorded, Value, recorded_of
+from structiot.gateway.history.store import Batch, Store
+from structiot.model import DeviceInfo, Entity, Event, State
 
-GAP_FROM, GAP_TO = 0.4, 0.5
-LONE = 0.45
+MINUTE_MS = 60_000
+LENGTH_MS = 48 * HOUR_MS
+# How long ago, in hours. In the first gap the device was away, and in the middle of it
+# there for a minute; in the second there was no gateway.
+AWAY = (14.4, 12.0)
+LONE = 13.2
+OFF = (30.0, 28.5)
+RESET = 6.5
+MODES = ("auto", "eco", "boost")
 
-
-@dataclass(frozen=True)
-class KnownSeries:
-    unit: str | None = None
-    resolution_s: int = 0
-    is_step: bool = False
-    t: Sequence[float] = ()
-    mean: Sequence[float | None] = ()
-    min: Sequence[float | None] = ()
-    max: Sequence[float | None] = ()
-    texts: Sequence[str | None] | None = None
-
-
-@dataclass(frozen=True)
-class KnownHappened:
-    entity: str
-    event_type: str
-    at_utc: datetime
-    data: Mapping[str, object] = field(default_factory=dict)
+Told = tuple[DeviceInfo, str, Sequence[Entity], dict[str, State]]
+Curve = Callable[[float], Value]
 
 
-class KnownPast:
-    """Answers for any key: a wave in watts, steps for switches, a gap in each."""
+def write_past(path: Path, devices: Iterable[Told], *, hours: float = 48.0) -> None:
+    """Write what devices have told up to now: information, slug, entities, states."""
+    end_ms = ms_of(datetime.now(UTC)) - 5_000
+    begin_ms = end_ms - int(hours * HOUR_MS)
+    curves = [
+        curve
+        for info, slug, entities, states in devices
+        for entity in entities
+        for curve in _curves(info, slug, entity, states.get(entity.key))
+    ]
+    store = Store(path)
+    store.apply(Batch(parts=list(_parts(curves, begin_ms, end_ms))))
+    store.close()
 
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, float, float, int]] = []
 
-    def status(self) -> StoreStatus:
-        now = datetime.now(UTC)
-        return StoreStatus(
-            is_writing=True,
-            reason="",
-            path="/var/lib/structiot/history.sqlite",
-            size_bytes=48_234_496,
-            rows=1_204_311,
-            oldest_utc=now - timedelta(days=31),
-            committed_utc=now,
-            waiting=12,
-            lost=0,
+def _curves(
+    info: DeviceInfo, slug: str, entity: Entity, state: State | None
+) -> Iterator[tuple[RecordedSeries, Curve | None]]:
+    def series(part: Recorded) -> RecordedSeries:
+        return RecordedSeries(
+            system=info.system,
+            device=info.id,
+            entity=f"{entity.key}{part[0]}",
+            kind=part[1],
+            unit=part[2],
+            slug=slug,
+            name=info.name or slug,
+            label=entity.name or "",
         )
 
-    async def series(
-        self, key: str, from_utc: datetime, to_utc: datetime, points: int = 1000
-    ) -> KnownSeries:
-        from_s, to_s = from_utc.timestamp(), to_utc.timestamp()
-        self.asked.append((key, from_s, to_s, points))
-        count = min(points, 400)
-        step = (to_s - from_s) / count
-        times = [from_s + i * step for i in range(count)]
-        if key.endswith(("/relay", "/main", "/lamp", "/window")):
-            values: list[float | None] = [float(i // 40 % 2) for i in range(count)]
-            return KnownSeries(
-                is_step=True, t=times, mean=values, min=values, max=values
-            )
-        mean = [_power(i / count, at) for i, at in enumerate(times)]
-        return KnownSeries(
-            unit="W",
-            resolution_s=round(step),
-            t=times,
-            mean=mean,
-            min=[None if v is None else max(0.0, v - 40) for v in mean],
-            max=[None if v is None else v + 60 for v in mean],
-        )
-
-    async def recent(
-        self, keys: Iterable[str], hours: float = 1.0
-    ) -> Mapping[str, KnownSeries]:
-        now = datetime.now(UTC)
-        begin = now - timedelta(hours=hours)
-        return {key: await self.series(key, begin, now, 60) for key in keys}
-
-    async def occurrences(self, device: str, limit: int = 100) -> list[KnownHappened]:
-        now = datetime.now(UTC)
-        return [KnownHappened("bell", "ring", now - timedelta(hours=1))]
+    if isinstance(entity, Event):
+        yield series(("", "event", "", None)), None
+    for part in recorded_of(entity, state):
+        yield series(part), _CURVES[part[1]]
 
 
-def _power(part: float, at: float) -> float | None:
-    if GAP_FROM < part < GAP_TO and abs(part - LONE) > 0.001:
-        return None
-    day = math.sin(at / 86_400 * 2 * math.pi)
-    return 300 + 220 * day + 60 * math.sin(at / 1900) + 12 * math.sin(at / 240)
+def _parts(
+    curves: Sequence[tuple[RecordedSeries, Curve | None]], begin_ms: int, end_ms: int
+) -> Iterator[Part]:
+    """Give a part for each hour, and none while there was no gateway."""
+    off_ms, on_ms = (end_ms - int(ago * HOUR_MS) for ago in OFF)
+    at_ms = begin_ms
+    while at_ms < end_ms:
+        hour_ms = at_ms // HOUR_MS * HOUR_MS
+        until_ms = min(hour_ms + HOUR_MS, end_ms)
+        if off_ms <= at_ms < on_ms:
+            at_ms = on_ms
+            continue
+        if at_ms < off_ms:
+            until_ms = min(until_ms, off_ms)
+        part = Part(Stretch(at_ms, hour_ms, hour_ms + HOUR_MS), at_ms, until_ms)
+        for series, curve in curves:
+            if curve is None:
+                part.happened(Occurred(series, at_ms, "ring", "{}"))
+            else:
+                _tell(part, series, curve, end_ms)
+        part.is_last = True
+        yield part
+        at_ms = until_ms
+
+
+def _tell(part: Part, series: RecordedSeries, curve: Curve, end_ms: int) -> None:
+    """Tell a reading a minute, where it has changed."""
+    last: Value = None
+    for at_ms in range(part.from_ms, part.until_ms, MINUTE_MS):
+        ago = (end_ms - at_ms) / HOUR_MS
+        is_away = AWAY[1] < ago < AWAY[0] and not LONE - 1 / 60 < ago <= LONE
+        value = None if is_away else curve(ago)
+        if value != last:
+            part.add((series, at_ms, value))
+            last = value
+
+
+def _power(ago: float) -> float:
+    swing = 220 * math.sin(ago / 24 * 2 * math.pi) + 60 * math.sin(ago * 1.9)
+    return round(300 + swing + 12 * math.sin(ago * 15), 1)
+
+
+def _energy(ago: float) -> float:
+    """Count 0.3 kWh an hour, and from the reset on anew."""
+    since = RESET if ago <= RESET else 100.0
+    return round((since - ago) * 0.3, 3)
+
+
+_CURVES: dict[str, Curve] = {
+    "figure": _power,
+    "energy": _energy,
+    "switch": lambda ago: float(int(ago * 2) % 2),
+    "text": lambda ago: MODES[int(ago / 2) % 3],
+}

@@ -35,7 +35,7 @@ def house() -> Iterator[LivingHouse]:
         for i in range(COUNT - len(kinds))
     ]
     rooms = {one.info.name: {"room": f"Room {i % 12}"} for i, one in enumerate(more)}
-    with living_house(*kinds, *more, places=rooms) as found:
+    with living_house(*kinds, *more, places=rooms, hours=1.5) as found:
         yield found
 
 
@@ -102,9 +102,9 @@ def test_scrolling_and_searching_never_hold_the_page(
     for _ in range(20):
         page.mouse.wheel(0, 1500)
         page.wait_for_timeout(50)
-    page.get_by_role("searchbox").press_sequentially("d29 room")
+    page.get_by_role("searchbox").press_sequentially("d27 room")
     expect(page.get_by_role("status", name="Results")).to_have_text(
-        f"3 of {COUNT} devices"
+        f"11 of {COUNT} devices"
     )
     page.get_by_role("searchbox").press("Escape")
     page.wait_for_timeout(300)
@@ -120,7 +120,9 @@ def test_a_flood_of_readings_comes_in_few_batches(
     page.evaluate(
         """() => {
             window.batches = 0;
-            document.addEventListener('structiot:values', () => (batches += 1));
+            new MutationObserver(() => (batches += 1)).observe(
+                document.querySelector('main'),
+                { subtree: true, childList: true, characterData: true });
         }"""
     )
     plugs = [one for one in house.devices if "power" in _keys(house, one)]
@@ -132,7 +134,7 @@ def test_a_flood_of_readings_comes_in_few_batches(
     last = page.locator(f'data[data-key="{plugs[-1]}/power"]')
     expect(last).to_have_text("119.0 W")
     passed_s = (page.evaluate("performance.now()") - begun) / 1000
-    assert page.evaluate("batches") <= 4 * passed_s + 2
+    assert 0 < page.evaluate("batches") <= 4 * passed_s + 2
     assert max(page.evaluate("tasks"), default=0) < LONGEST_TASK_MS * BUSY
 
 

@@ -13,6 +13,7 @@ import anyio
 import asyncclick as click
 import pytest
 
+from structiot.cli._common.log_lines import log_handler
 from structiot.cli._common.log_options import log_options
 from structiot.cli._common.options import common_options, configure_logging
 from tests._support.sources import ROOT
@@ -79,6 +80,22 @@ def test_json_has_tracebacks_where_they_are_wanted(capsys, monkeypatch):
     text = say(capsys, "--log-format=json", "--debug")
     told = [json.loads(line) for line in text.splitlines()]
     assert "ValueError: odd" in told[1]["traceback"]
+
+
+@pytest.mark.parametrize("text_format", ["text", "json"])
+def test_a_message_is_one_line_whatever_is_in_it(text_format):
+    handler = log_handler(
+        {},
+        log_format=text_format,
+        with_traceback=False,
+        with_name=False,
+        repeats=True,
+    )
+    args = ("\n00:00:00 WARNING: all is well\r\x1b[2J",)
+    record = logging.LogRecord("other", 30, "", 0, "said %s", args, None)
+    shown = handler.format(record)
+    assert shown.isprintable()
+    assert "all is well" in shown
 
 
 def test_the_format_may_stand_in_the_environment(capsys, monkeypatch):

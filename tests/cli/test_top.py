@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from structiot.cli.main import run_program
-from structiot.cli.top.house import House
+from structiot.cli.top.house import House, total_w
 from structiot.cli.top.screen import drawn
 from structiot.errors import LinkLost
 from structiot.gateway import Gateway, load_config, open_gateway
@@ -74,7 +74,7 @@ def test_the_one_that_draws_most_is_first():
     )
     assert [one.name for one in house.devices()] == ["Oven", "Lamp"]
     assert [one.name for one in house.devices("name")] == ["Lamp", "Oven"]
-    assert house.total_w == 1907.5
+    assert total_w(house.devices()) == 1907.5
     shown = picture(house)
     assert "1.91 kW in all, 2 devices" in shown
     assert "relay on" in shown
@@ -112,7 +112,7 @@ def test_what_is_away_draws_nothing_that_is_known():
         desk__state=b'{"power": 5}',
     )
     (desk,) = house.devices()
-    assert (desk.is_away, desk.power_w, house.total_w) == (True, None, None)
+    assert (desk.is_away, desk.power_w, total_w([desk])) == (True, None, None)
     assert "1 away" in picture(house)
 
 
@@ -144,6 +144,40 @@ def test_a_system_that_is_not_served_says_why():
     assert "toy parked: wrong password" in picture(house)
     house.take("structiot/gateway/drivers/toy", b"")
     assert "toy" not in picture(house)
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\u202e", "\ud800"])
+def test_nothing_that_somebody_says_is_an_order_to_the_screen(text):
+    entity = {"key": text, "platform": "switch", "takes_commands": True}
+    desk = {"device": "desk", "name": text, "system": text, "entities": [entity]}
+    house = told(
+        gateway__devices=page(desk),
+        desk__availability=b"online",
+        desk__state=json.dumps({text: text}).encode(),
+    )
+    driver = json.dumps({"state": text, "reason": text}).encode()
+    house.take(f"structiot/gateway/drivers/{text}", driver)
+    shown = picture(house)
+    assert shown.replace("\n", "").isprintable()
+    assert len(shown.splitlines()) == 4
+
+
+@pytest.mark.parametrize("figure", ["9" * 4000, "1e999", "1e300", "true", "[1]"])
+def test_a_figure_that_cannot_be_is_none(figure):
+    house = told(
+        gateway__devices=page(listed("desk", "power")),
+        desk__availability=b"online",
+        desk__state=f'{{"power": {figure}}}'.encode(),
+    )
+    assert "no power known in all, 1 devices" in picture(house)
+
+
+def test_however_many_pages_there_are_the_devices_are_so_many():
+    house = told()
+    for number in range(1, 13):
+        topic = f"structiot/gateway/devices/{number}"
+        house.take(topic, page(*[{"device": "d"}] * 1000, number=number))
+    assert len(house.devices()) == 10_000
 
 
 def test_devices_come_on_several_pages_and_go():

@@ -104,6 +104,7 @@ async def house(
     *devices: ScriptedDevice,
     sections: Mapping[str, Any] | None = None,
     state_file: Any = None,
+    history_file: Any = None,
     **page: Any,
 ) -> AsyncIterator[House]:
     """Open a gateway and its page; `page` is what stands in `[dashboard]`."""
@@ -125,7 +126,12 @@ async def house(
             tables["broker"] = {"listen": ["mqtt://127.0.0.1:0"]}
         config = await anyio.to_thread.run_sync(load_config, tables)
         gateway = await stack.enter_async_context(
-            open_gateway(config, environment=environment, state_file=state_file)
+            open_gateway(
+                config,
+                environment=environment,
+                state_file=state_file,
+                history_file=history_file,
+            )
         )
         dashboard = await stack.enter_async_context(
             open_dashboard(gateway, environment=environment)

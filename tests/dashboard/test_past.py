@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import anyio.lowlevel
@@ -12,7 +13,7 @@ import pytest
 
 from structiot.errors import ConfigError, ReplyTimeout, StructiotError, UsageError
 from structiot.gateway.status import StoreStatus
-from structiot.model import Sensor
+from structiot.model import BinarySensor, Sensor, Switch
 from tests.dashboard.house import EVERYTHING, device, house
 
 pytestmark = pytest.mark.virtual_time
@@ -141,6 +142,7 @@ async def test_a_course_is_columns(environment):
         "mean": [1.5, None, 3.0],
         "min": [1.0, None, 2.0],
         "max": [2.0, None, 4.0],
+        "silent": [[1300.0, 1600.5]],
     }
     day = timedelta(days=1)
     assert shelf.asked[:3] == [
@@ -251,6 +253,27 @@ async def test_the_past_is_on_the_pages(environment):
     assert nonsense.status == 400
 
 
+async def test_the_zone_is_that_in_which_the_history_counts_days(environment):
+    zone = {"history": {"timezone": "Asia/Kolkata"}}
+    async with house(environment, device("desk"), sections=zone) as home:
+        shelved(home)
+        page = await home.browser.get("/device/desk?from=0&to=7200")
+    assert 'data-zone="Asia/Kolkata" data-offset="330"' in page.text
+    assert "1970-01-01 05:46:40" in page.text
+
+
+async def test_a_state_is_told_from_when_to_when(environment):
+    door = BinarySensor(key="door", name="Door", device_class="door")
+    async with house(environment, device("desk", (door,))) as home:
+        shelved(
+            home, Course(unit=None, resolution_s=0, is_step=True, mean=(1, None, 0))
+        )
+        page = await home.browser.get("/device/desk?from=1000&to=1610")
+    assert 'data-off="closed" data-on="open"' in page.text
+    for text in ("<td>open</td>", "<td>no data</td>", "Door of desk: latest open"):
+        assert text in page.text
+
+
 async def test_energy_is_bars_in_the_unit_of_its_counter(environment):
     counter = Sensor(
         key="energy",
@@ -282,3 +305,21 @@ async def test_a_history_that_is_not_written_is_not_ready(environment):
         page = await home.browser.get("/gateway")
     assert (answer.status, answer.text) == (503, "history\n")
     assert "the disk is full" in page.text
+
+
+async def test_the_main_figure_of_a_strip_is_that_of_all_its_ports(environment):
+    power = partial(Sensor, unit="W", device_class="power", state_class="measurement")
+    strip = (
+        Sensor(key="melody", state_class="measurement"),
+        Switch(key="port_1"),
+        power(key="port_1_power"),
+        power(key="total_power"),
+    )
+    async with house(environment, device("desk", strip)) as home:
+        shelf = shelved(home)
+        await home.browser.get("/")
+        await home.browser.get("/device/desk?from=1000&to=2000")
+    assert shelf.asked == [
+        ("desk/total_power",),
+        ("desk/total_power", at(1000), at(2000), 1000),
+    ]

@@ -22,6 +22,7 @@ from structiot.dashboard.views import (
     LoginView,
     MissingView,
     SeriesView,
+    SpanView,
     SparklineView,
 )
 from structiot.gateway.status import (
@@ -33,7 +34,7 @@ from structiot.gateway.status import (
     TaskStatus,
 )
 from structiot.gateway.values import UNKNOWN_TEXT, ValueState
-from structiot.model import Sensor
+from structiot.model import BinarySensor, Sensor
 from tests._support.entity_kinds import entity_kinds
 from tests.dashboard import views
 from tests.dashboard.reader import Reader
@@ -156,12 +157,25 @@ def test_states_and_energy_are_told_in_their_own_words():
         is_energy=False,
         is_selected=True,
     )
-    points = ((NOW.timestamp(), 1.0, 1.0, 1.0),)
-    view = device(card("strip"), series=(relay,), points=points)
+    now = NOW.timestamp()
+    spans = (
+        SpanView(from_s=now - 120, until_s=now - 60),
+        SpanView(from_s=now - 60, until_s=now, text="on"),
+        SpanView(from_s=now, until_s=now, note="it began anew"),
+    )
+    view = device(card("strip"), series=(relay,), points=(), spans=spans)
     assert "Port 1 of It, day: latest on" in render_device(view)
+    rows = [one.text.strip() for one in Reader(render_device(view)).find(tag="tr")]
+    assert rows == [
+        "From (UTC)UntilState",
+        "11:58:0011:59:00no data",
+        "11:59:0012:00:00on",
+        "12:00:00it began anew",
+    ]
     energy = replace(relay, unit="kWh", is_step=False, is_energy=True)
     assert "day: 96 W average" in render_device(replace(view, series=(energy,)))
-    nothing = replace(view, points=())
+    nothing = replace(view, spans=())
+    assert "no data" in Reader(render_device(nothing)).find(tag="tr")[1].text
     assert "Port 1 of It, day: no data" in render_device(nothing)
 
 
@@ -363,3 +377,11 @@ def test_what_is_not_ours_is_as_it_was_published():
         digest, name = line.split()
         assert hashlib.sha256((STATIC / name).read_bytes()).hexdigest() == digest
     assert "MIT License" in (STATIC / "uPlot.LICENSE.txt").read_text("utf-8")
+
+
+def test_a_sensor_without_a_name_is_called_by_its_class():
+    for kind, name in (("moisture", "Moisture"), (None, "State")):
+        entity = BinarySensor(key="leak", device_class=kind)
+        row = views.entity_view("it", "It", entity, True)
+        html = render_index(index(card("strip", rows=(row,))))
+        assert f'<span class="label">{name}</span>' in html

@@ -268,6 +268,7 @@ def device(one: CardView, **others: Any) -> DeviceView:
             (end - 600, None, None, None),
             (end - 300, 12.3, 12.0, 13.0),
         ),
+        "spans": (),
         "statistics": (StatisticView(name="Average", text="96 W"),),
         "events": (HappenedView(at_utc=NOW, name="Bell", text="single"),),
         "details": (("Serial", "4711"),),

@@ -114,6 +114,8 @@ from tests.gateway.entities import (
         ),
         (LIMIT, b"11", "limit takes a number from -5 to 10, not '11'"),
         (LIMIT, b"nan", "limit takes a number from -5 to 10, not 'nan'"),
+        (LIMIT, b"1_0", "limit takes a number from -5 to 10, not '1_0'"),
+        (LIMIT, b"\xd9\xa3", "limit takes a number from -5 to 10, not"),
         (LIMIT, b"much", "limit takes a number from -5 to 10, not 'much'"),
         (SPRAY, b"rain", "spray takes one of Off, Continuous, not 'rain'"),
         (BUTTON, b"", "restart takes PRESS, not ''"),

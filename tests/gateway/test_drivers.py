@@ -234,3 +234,13 @@ def test_a_driver_that_cannot_be_loaded_costs_its_own_section():
 def test_a_system_that_is_not_installed_is_an_unknown_section():
     with pytest.raises(ConfigError, match="unknown key 'tasmota' in the file"):
         load_config({"tasmota": {}})
+
+
+def test_a_driver_by_hand_stands_in_for_another_one_for_a_while():
+    first, second = scripted(stay), scripted(stay)
+    with with_driver("toy", first):
+        with with_driver("toy", second):
+            load_config({"toy": {}})
+        load_config({"toy": {}})
+    with pytest.raises(ConfigError):
+        load_config({"toy": {}})

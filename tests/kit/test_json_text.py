@@ -8,7 +8,13 @@ from uuid import UUID
 import pytest
 
 from structiot._kit.http.messages import HttpReply
-from structiot._kit.json_text import compact, integer_of, number_of, parse_object
+from structiot._kit.json_text import (
+    compact,
+    integer_of,
+    number_of,
+    parse_json,
+    parse_object,
+)
 from structiot.cli._common.output import as_json
 from structiot.errors import ProtocolViolation, UsageError
 from structiot.manager.wire.info import Info
@@ -64,3 +70,10 @@ def test_a_number_that_json_does_not_have_is_not_written(number: float):
         checked_request("Appliance.Control.X", "SET", value)
     # What is only shown says that there is none.
     assert as_json(value) == {"a": [None]}
+
+
+@pytest.mark.parametrize("text", ["1e999", "-1e999", "NaN", "Infinity"])
+def test_a_number_that_nobody_else_could_read_is_none(text: str):
+    data = f'{{"a": [{text}, 1.5, 1e3]}}'.encode()
+    assert parse_json(data, "it") == {"a": [None, 1.5, 1000.0]}
+    assert parse_object(data, "it") == {"a": [None, 1.5, 1000.0]}

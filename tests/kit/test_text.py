@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from structiot._kit.text import counted, error_text, with_names
+from structiot._kit.text import counted, did_you_mean, error_text, with_names
 from structiot.errors import AuthRefused, ConfigError, ConnectFailed
 
 OURS = (
@@ -54,3 +54,12 @@ def test_arguments_are_called_as_the_user_calls_them():
 def test_one_is_no_plural():
     counts = [counted(number, "message") for number in (0, 1, 2)]
     assert counts == ["0 messages", "1 message", "2 messages"]
+
+
+@pytest.mark.parametrize("length", [10, 90, 5000])
+def test_of_very_many_or_long_names_only_the_first_are_compared(length):
+    name = "kitchne".ljust(length, "x")
+    known = iter([f"kitchen{number}".ljust(length, "x") for number in range(20_000)])
+    did_you_mean(name, known)
+    assert len(list(known)) > 19_500
+    assert did_you_mean("kitchne", ["hall", "kitchen"]) == "; did you mean 'kitchen'?"

@@ -27,6 +27,7 @@ __all__ = [
     "Filling",
     "SocketStream",
     "accept",
+    "fill_now",
     "receive_filling",
 ]
 
@@ -39,6 +40,8 @@ USUAL_BYTES = 245_760
 QUIET_BYTES = 2_048
 # After so much at once of something large others have their turn.
 TURN_BYTES = 1_048_576
+# As much is received in one piece of something that may be there as a whole.
+WHOLE_BYTES = 4_194_304
 
 # glibc gives blocks of 128 kB and more back to the system, and fetches each of their pages
 # anew, until it has seen that larger ones come and go.
@@ -49,7 +52,18 @@ _PROBES = 5
 
 
 class Fillable(Protocol):
-    """Has room for bytes, perhaps, that are known to come."""
+    """Has room for bytes, perhaps, that are known to come.
+
+    Attributes:
+        whole_bytes: How many are to come, if none has; else 0.
+    """
+
+    @property
+    def whole_bytes(self) -> int: ...
+
+    def give(self, data: bytes) -> None:
+        """Get the first bytes to come, or all of them, which stay where they are."""
+        ...
 
     @property
     def has_space(self) -> bool:
@@ -68,6 +82,10 @@ class Fillable(Protocol):
 @runtime_checkable
 class Filling(Protocol):
     """A stream that can receive to where bytes belong."""
+
+    async def receive(self, max_bytes: int) -> bytes:
+        """Wait for bytes."""
+        ...
 
     async def receive_into(self, space: memoryview) -> int:
         """Wait for bytes as `receive` does; give how many have been put into `space`."""
@@ -312,10 +330,26 @@ class SocketStream(ByteStream):
 
 async def receive_filling(stream: Filling, target: Fillable) -> int:
     """Receive straight to where it belongs; give how much, at least something."""
+    if whole_bytes := target.whole_bytes:
+        data = await stream.receive(min(whole_bytes, WHOLE_BYTES))
+        target.give(data)
+        return len(data)
+    size = await stream.receive_into(target.space())
+    target.filled(size)
+    return size + fill_now(stream, target)
+
+
+def fill_now(stream: Filling, target: Fillable) -> int:
+    """Put what is there straight to where it belongs; give how much, a turn at most."""
     size = 0
+    if target.whole_bytes and isinstance(stream, SocketStream):
+        data = stream.take_now(min(target.whole_bytes, WHOLE_BYTES))
+        if not data:
+            return 0
+        target.give(data)
+        size = len(data)
     while size < TURN_BYTES and target.has_space:
-        space = target.space()
-        step = stream.receive_now(space) if size else await stream.receive_into(space)
+        step = stream.receive_now(target.space())
         if not step:
             break
         target.filled(step)

@@ -17,12 +17,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from structiot._kit.rare_lines import Repeats, more_of
-from structiot._kit.text import with_names
+from structiot._kit.text import printable, with_names
 
 __all__ = ["log_handler"]
 
 _A_MINUTE = 5
 _MOST_KINDS = 2_000
+_LONGEST = 10_000
 # As syslog has them.
 _PRIORITIES = {
     logging.DEBUG: "<7>",
@@ -56,7 +57,9 @@ class _Lines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
         """Write a message; arguments of the library are called as the options are."""
-        record.message = with_names(record.message, self._names) + _more(record)
+        # What other libraries log may have a stranger's words in it, as they are.
+        message = printable(with_names(record.message, self._names), most=_LONGEST)
+        record.message = message + _more(record)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import json
-import os
 import platform
 import re
 import sys
@@ -12,6 +12,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from structiot._kit.private_file import replace_file
+from structiot._kit.regular_file import read_last
+from structiot._kit.text import path_fault
 from structiot.cli._common.output import as_json
 from structiot.cli.doctor.examine import Report
 from structiot.cli.doctor.secrets import Cleaner, settings_in
@@ -45,7 +48,7 @@ def write_bundle(file: Path, report: Report, log_file: Path | None = None) -> No
         log_file: A log whose last lines shall be in it.
 
     Raises:
-        ConfigError: It cannot be written.
+        ConfigError: It cannot be written, or the log not be read.
     """
     unknown = [key for one in report.findings for key in _UNKNOWN.findall(one.what)]
     cleaner = Cleaner(report.path, report.config, unknown)
@@ -65,26 +68,26 @@ def write_bundle(file: Path, report: Report, log_file: Path | None = None) -> No
     if log_file is not None:
         members["last_log.txt"] = cleaner.text(_last_of(log_file))
     try:
-        _write(file, members)
+        # In the place of one that is there, which others may be able to read.
+        replace_file(file.resolve(), _packed(members))
     except OSError as exc:
         reason = exc.strerror or str(exc)
         raise ConfigError(f"{file} cannot be written: {reason.lower()}") from exc
 
 
-def _write(file: Path, members: Mapping[str, str]) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    number = os.open(file, flags, 0o600)
-    with os.fdopen(number, "wb") as opened, zipfile.ZipFile(opened, "w") as bundle:
+def _packed(members: Mapping[str, str]) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, text in members.items():
-            inside = f"structiot-doctor/{name}"
-            kind = zipfile.ZIP_DEFLATED
-            bundle.writestr(inside, text.encode("utf-8", "replace"), kind)
+            bundle.writestr(f"structiot-doctor/{name}", text.encode("utf-8", "replace"))
+    return made.getvalue()
 
 
 def _last_of(file: Path) -> str:
-    with file.open("rb") as opened:
-        opened.seek(max(0, opened.seek(0, os.SEEK_END) - _LAST_BYTES))
-        return opened.read().decode("utf-8", "replace")
+    try:
+        return read_last(file, most_bytes=_LAST_BYTES).decode("utf-8", "replace")
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"{file} cannot be read: {path_fault(exc)}") from exc
 
 
 def _versions() -> dict[str, object]:

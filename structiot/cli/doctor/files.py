@@ -15,6 +15,7 @@ from urllib.parse import quote
 import anyio.to_thread
 
 from structiot._kit.environment import Environment
+from structiot._kit.regular_file import read_regular
 from structiot.cli._common.served_gateway import history_file_of, state_file_of
 from structiot.cli.doctor.findings import Finding, fine, wrong
 from structiot.errors import ConfigError
@@ -27,6 +28,7 @@ __all__ = ["config_findings", "history_findings", "state_findings"]
 _PROBE_BYTES = 262_144
 _QUICK_S = 5.0
 _STEPS = 100_000
+_MOST_STATE_BYTES = 1 << 28
 
 
 async def config_findings(path: str) -> tuple[GatewayConfig | None, list[Finding]]:
@@ -109,7 +111,7 @@ def _state_trouble(file: Path) -> Finding | None:
     if folder != file.parent:
         return fine("state file", f"{file} will be made")
     try:
-        json.loads(file.read_bytes() or b"{}")
+        json.loads(read_regular(file, most_bytes=_MOST_STATE_BYTES) or b"{}")
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as exc:

@@ -12,13 +12,14 @@ from urllib.parse import quote, unquote, urlsplit
 from pydantic import BaseModel
 
 from structiot._kit.redact import HIDDEN, Secret, hide_credentials, is_secret_name
+from structiot._kit.regular_file import read_regular
 from structiot.gateway import GatewayConfig
 
 __all__ = ["Cleaner", "settings_in"]
 
 # What is shorter stands in many words, and is hidden where it is a value.
 _SHORTEST = 4
-_MOST_FILE_BYTES = 65_536
+_MOST_FILE_BYTES = 1 << 24
 _WORDS = ("password", "passwd", "passphrase", "secret", "token", "credential")
 _ASSIGNED = re.compile(
     r"^[^\n#=]*?(?:password|passwd|pw|passphrase|secret|token|key)[\w.\"' -]*[=:]\s*"
@@ -88,7 +89,8 @@ class Cleaner:
 def settings_in(path: str) -> object:
     """Read what stands in a configuration's file; nothing if it is no TOML."""
     try:
-        return tomllib.loads(Path(path).read_text("utf-8"))
+        data = read_regular(Path(path), most_bytes=_MOST_FILE_BYTES)
+        return tomllib.loads(data.decode())
     except (OSError, ValueError):
         return {}
 
@@ -161,8 +163,8 @@ def _in_named(file: Path) -> Iterator[str]:
 
 def _text_of(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
-            return opened.read(_MOST_FILE_BYTES).decode("utf-8", "replace")
+        data = read_regular(file, most_bytes=_MOST_FILE_BYTES)
+        return data.decode("utf-8", "replace")
     except (OSError, ValueError):
         return ""
 

@@ -73,22 +73,30 @@ async def export(
     history, house = await anyio.to_thread.run_sync(history_of, path, file)
     span = range_of(house, begin, end, last)
 
+    failed: list[OSError] = []
+
     def write(connection: sqlite3.Connection) -> None:
-        with ExitStack() as stack:
-            out: IO[str] = sys.stdout
-            if output != "-":
-                try:
+        try:
+            with ExitStack() as stack:
+                out: IO[str] = sys.stdout
+                if output != "-":
                     out = stack.enter_context(
                         Path(output).open("w", encoding="utf-8", newline="")
                     )
-                except OSError as exc:
-                    message = f"cannot write {output}: {exc.strerror}"
-                    raise click.ClickException(message) from exc
-            put = _writer(out, kind)
-            for row in _rows(connection, keys, span):
-                put(row)
+                put = _writer(out, kind)
+                for row in _rows(connection, keys, span):
+                    put(row)
+                out.flush()
+        # Whoever asks would take it for one of the history.
+        except OSError as exc:
+            failed.append(exc)
 
     await anyio.to_thread.run_sync(ask, history, write, None)
+    for error in failed:
+        if isinstance(error, BrokenPipeError):
+            raise error
+        message = f"cannot write {output}: {error.strerror}"
+        raise click.ClickException(message) from error
 
 
 def _writer(out: IO[str], kind: str) -> Callable[[tuple[Any, ...]], object]:

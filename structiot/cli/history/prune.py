@@ -16,13 +16,11 @@ from structiot.cli._common.options import Decorator, common_options, configure_l
 from structiot.cli.history.asking import chosen, file_option, history_of
 from structiot.errors import ConfigError, UsageError
 from structiot.gateway.history.hours import ms_of
-from structiot.gateway.history.retention import Keep, let_go
+from structiot.gateway.history.retention import Keep, forget_series, let_go, take_out
 from structiot.gateway.history.schema import PROGRAM_ID, SCHEMA, VERSION
 from structiot.gateway.history.store import size_of_file
 
 __all__ = ["prune"]
-
-_TABLES = ("figures", "steps", "hours", "marks", "meters")
 
 
 def _days_option(name: str, about: str) -> Decorator:
@@ -78,8 +76,9 @@ def _prune(path: Path, keys: tuple[str, ...], keep: Keep) -> tuple[int, int]:
             with closing(opened) as connection:
                 connection.execute("BEGIN IMMEDIATE")
                 for _, found in chosen(connection, keys, (0, 0)) if keys else ():
-                    _take_out(connection, found.number)
+                    take_out(connection, found.number)
                 let_go(connection, keep, at_once=True)
+                forget_series(connection, keep, at_once=True)
                 connection.execute("COMMIT")
                 connection.execute("VACUUM")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -88,10 +87,3 @@ def _prune(path: Path, keys: tuple[str, ...], keep: Keep) -> tuple[int, int]:
             raise
         raise ConfigError(f"cannot prune {path}: {printable(str(exc))}") from exc
     return before, size_of_file(path)
-
-
-def _take_out(connection: sqlite3.Connection, number: int) -> None:
-    for table in _TABLES:
-        query = f"DELETE FROM {table} WHERE series = ?"  # noqa: S608 - our own names
-        connection.execute(query, (number,))
-    connection.execute("DELETE FROM series WHERE number = ?", (number,))

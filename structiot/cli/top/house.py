@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from structiot._kit.json_text import parse_object
+from structiot._kit.json_text import number_of, parse_object
 from structiot._kit.text import printable
 from structiot.errors import ProtocolViolation
 
-__all__ = ["Device", "House", "System"]
+__all__ = ["Device", "House", "System", "total_w"]
 
 # Whoever may write to the broker may write anything.
 _MOST_DEVICES = 10_000
 _MOST_SYSTEMS = 100
 _MOST_PAGES = 1_000
 _MOST_ENTITIES = 1_000
+# What is more, nothing draws, and no column has room for.
+_MOST_FIGURE = 1e12
 _WATTS = {"W": 1.0, "kW": 1000.0, "mW": 0.001, "MW": 1e6}
 
 
@@ -50,11 +52,11 @@ class Device:
         if self.is_away:
             return None
         told = {
-            key: float(value) * factor
+            key: figure * factor
             for key, factor in self.powers.items()
-            if isinstance(value := self.states.get(key), int | float)
-            and not isinstance(value, bool)
-            and math.isfinite(value)
+            if not isinstance(value := self.states.get(key), str)
+            and (figure := number_of(value)) is not None
+            and abs(figure) < _MOST_FIGURE
         }
         whole = [w for key, w in told.items() if not any(map(str.isdigit, key))]
         found = whole[:1] or list(told.values())
@@ -68,7 +70,10 @@ class Device:
             if isinstance(state, dict):
                 state = state.get("state", state.get("mode"))
             if state is not None:
-                yield key, printable(str(state).lower(), most=20)
+                yield (
+                    printable(key, most=20),
+                    printable(str(state)[:80].lower(), most=20),
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,12 @@ class System:
 
     state: str
     reason: str
+
+
+def total_w(devices: Iterable[Device]) -> float | None:
+    """What devices draw in all; None if none says."""
+    told = [w for one in devices if (w := one.power_w) is not None]
+    return sum(told) if told else None
 
 
 class House:
@@ -161,7 +172,7 @@ class House:
             case ["health"]:
                 self.health = parse_object(payload, "health") if payload else {}
             case ["drivers", system]:
-                self._take_system(system, payload)
+                self._take_system(printable(system, most=40), payload)
             case ["devices"]:
                 self._take_page(1, payload)
             case ["devices", number] if number.isdecimal() and len(number) < 6:
@@ -182,7 +193,10 @@ class House:
         told = parse_object(payload, "devices")
         devices, count = told.get("devices"), told.get("pages")
         if isinstance(devices, list) and isinstance(count, int):
-            self._pages[number] = [one for one in devices if isinstance(one, dict)]
+            self._pages.pop(number, None)
+            room = _MOST_DEVICES - sum(map(len, self._pages.values()))
+            found = [one for one in devices if isinstance(one, dict)]
+            self._pages[number] = found[:room]
             self._page_count = count
 
     # ------------------------------------------------------------ what it comes to
@@ -192,7 +206,7 @@ class House:
         found = [
             self._device(one)
             for number in sorted(self._pages)
-            for one in self._pages[number][:_MOST_DEVICES]
+            for one in self._pages[number]
         ]
         by_name = sorted(found, key=lambda one: (one.name.casefold(), one.name))
         if sort == "name":
@@ -201,12 +215,6 @@ class House:
             by_name, key=lambda one: -math.inf if one.power_w is None else one.power_w,
             reverse=True,
         )  # fmt: skip
-
-    @property
-    def total_w(self) -> float | None:
-        """What all of them draw; None if none says."""
-        told = [w for one in self.devices() if (w := one.power_w) is not None]
-        return sum(told) if told else None
 
     @property
     def told_at(self) -> datetime | None:

@@ -16,7 +16,7 @@ from structiot.cli._common.chart import bar
 from structiot.cli._common.output import show_json
 from structiot.cli._common.standard_input import can_be_typed, read_some
 from structiot.cli._common.tables import PlainTable, has_blocks, logging_above
-from structiot.cli.top.house import Device, House
+from structiot.cli.top.house import Device, House, total_w
 from structiot.model.text import figure_text
 from structiot.mqtt import Connected, Disconnected, MqttClient
 
@@ -72,11 +72,12 @@ def show_lines(house: House, sort: str, *, wants_json: bool) -> None:
 
 
 def _as_json(house: House, sort: str) -> dict[str, object]:
+    devices = house.devices(sort)
     return {
         "gateway": "online" if house.is_online else "offline",
         "broker": house.place,
         "told_at": house.told_at,
-        "power_w": house.total_w,
+        "power_w": total_w(devices),
         "systems": house.systems,
         "devices": [
             {
@@ -87,7 +88,7 @@ def _as_json(house: House, sort: str) -> dict[str, object]:
                 "is_stale": one.is_stale,
                 "states": dict(one.shown_states),
             }
-            for one in house.devices(sort)
+            for one in devices
         ],
     }
 
@@ -185,10 +186,10 @@ def _cut(text: str) -> str:
 
 
 def _head(house: House, devices: list[Device]) -> Text:
-    total_w = house.total_w
+    power_w = total_w(devices)
     away = sum(one.is_away for one in devices)
     stale = sum(one.is_stale and not one.is_away for one in devices)
-    shown = "no power known" if total_w is None else f"{figure_text(total_w, 'W', 1)}"
+    shown = "no power known" if power_w is None else f"{figure_text(power_w, 'W', 1)}"
     head = Text(f"{shown} in all, {len(devices)} devices", style="bold")
     for count, word, style in ((away, "away", "red"), (stale, "stale", "yellow")):
         if count:

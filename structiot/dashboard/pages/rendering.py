@@ -23,7 +23,7 @@ from structiot.dashboard.views import (
     LoginView,
     MissingView,
 )
-from structiot.model import Sensor, Text
+from structiot.model import BinarySensor, Sensor, Text
 from structiot.model.text import figure_text
 
 __all__ = [
@@ -143,5 +143,6 @@ def _kind_of(one: EntityView) -> str:
     """Name what a device's main feature is, which has no name of its own."""
     if one.entity.name is not None:
         return one.name
-    what = one.entity.device_class if isinstance(one.entity, Sensor) else None
+    is_sensor = isinstance(one.entity, Sensor | BinarySensor)
+    what = one.entity.device_class or "State" if is_sensor else None
     return (what or type(one.entity).__name__).replace("_", " ").capitalize()

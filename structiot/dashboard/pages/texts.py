@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from structiot.dashboard.views import PageView
 
-__all__ = ["ago_text", "house_zone", "size_text", "time_text"]
+__all__ = ["ago_text", "duration_text", "house_zone", "size_text", "time_text"]
 
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -31,11 +31,24 @@ def ago_text(at_s: float, now_s: float) -> str:
     return f"{passed // _DAY_S:.0f} d ago"
 
 
+def duration_text(length_s: float) -> str:
+    """Write a length of time in its two largest units: `4 h 12 min`."""
+    seconds = round(length_s)
+    if seconds < _MINUTE_S:
+        return f"{seconds} s"
+    minutes = round(length_s / _MINUTE_S)
+    days, minutes = divmod(minutes, _DAY_S // _MINUTE_S)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((days, "d"), (hours, "h"), (minutes, "min"))
+    return " ".join([f"{count} {unit}" for count, unit in parts if count][:2])
+
+
 def house_zone(page: PageView) -> tzinfo:
     """Give the house's zone; by its present offset where it has no name with rules."""
     try:
         return ZoneInfo(page.zone)
-    except (ValueError, OSError):
+    # One that there is not, as CEST, is a `KeyError`.
+    except (KeyError, ValueError, OSError):
         return timezone(timedelta(minutes=page.zone_offset_min))
 
 

@@ -12,15 +12,16 @@ let asked = 0;
 const css = (name) => getComputedStyle(box).getPropertyValue(`--${name}`);
 const ink = (name) => () => css(name);
 const size = () => ({ width: box.clientWidth, height: box.clientHeight });
-const isStep = () => "step" in dataset;
-const isSwitch = () => isStep() && !texts;
+const isSwitch = () => course.is_step && !texts;
 
 function textOf(value, decimals) {
 	if (value === null || value === undefined) return "no data";
 	if (texts) return texts[value] ?? "";
-	if (isSwitch()) return value < 0.5 ? "off" : "on";
+	if (isSwitch()) return { 0: dataset.off, 1: dataset.on }[value] ?? `${dataset.on} ${Math.round(value * 100)} %`;
 	return figureText(value, dataset.unit, decimals && Number(decimals));
 }
+
+const short = (value) => textOf(value).replace(/(?<=^.{8}).{3,}/, "…");
 
 let timeZone = dataset.zone;
 let shift = 0;
@@ -42,22 +43,6 @@ function ticks(u, times) {
 		const [day, time] = timeText(at).split(", ");
 		return days > 3 || time === "00:00" ? day : time;
 	});
-}
-
-// Where nothing was heard: from the last that was to the next.
-function gaps() {
-	const { t, mean, bars, resolution_s: step } = course;
-	const far = Math.max(2 * step, (view.to - view.from) / 50);
-	let since = t[0] - view.from < far ? null : view.from;
-	const found = [];
-	[...t, Math.min(view.to, now())].forEach((at, i) => {
-		if (mean[i] === null) since ??= i ? t[i - 1] + step : view.from;
-		else if (since !== null) {
-			found.push([since, at]);
-			since = null;
-		}
-	});
-	return bars ? [] : found;
 }
 
 function hatch(ctx, x, y, width, height, color) {
@@ -89,6 +74,8 @@ function drawBars(u) {
 	const color = (ctx.fillStyle = ctx.strokeStyle = css("accent"));
 	for (const bar of course.bars || []) ctx.fillRect(...areaOf(u, bar));
 	for (const bar of course.gaps) {
+		ctx.fillStyle = css("card");
+		ctx.fillRect(...areaOf(u, bar));
 		hatch(ctx, ...areaOf(u, bar), color);
 		ctx.strokeRect(...areaOf(u, bar));
 	}
@@ -114,7 +101,7 @@ function build() {
 	const axis = { stroke: ink("muted"), font: "12px system-ui", grid: { stroke: ink("line"), width: 1 }, ticks: { show: false } };
 	const hidden = { stroke: "transparent", points: { show: false } };
 	const line = { stroke: ink("accent"), width: 1.75, points: { size: 5, fill: ink("accent"), filter: alone } };
-	if (isStep()) line.paths = uPlot.paths.stepped({ align: 1 });
+	if (course.is_step) line.paths = uPlot.paths.stepped({ align: 1 });
 	if (course.bars) Object.assign(line, hidden, { paths: () => null });
 	plot = new uPlot({
 		...size(),
@@ -124,12 +111,12 @@ function build() {
 		scales: { x: { range: () => [view.from, view.to] }, y: { range: limits } },
 		axes: [
 			{ ...axis, values: ticks, space: 72, size: 30, label: `Time (${dataset.zone})`, labelSize: 20 },
-			{ ...axis, values: (u, values) => values.map((one) => textOf(one)), size: 72, ...(isStep() && { incrs: [1] }) },
+			{ ...axis, values: (u, values) => values.map(short), size: 72, ...(course.is_step && { incrs: [1, 5, 25, 100] }) },
 		],
 		series: [{}, line, hidden, hidden],
-		bands: isStep() || course.bars ? [] : [{ series: [3, 2], fill: () => `${css("accent")}33` }],
+		bands: course.is_step || course.bars ? [] : [{ series: [3, 2], fill: () => `${css("accent")}33` }],
 		hooks: {
-			drawClear: [(u) => gaps().forEach((gap) => hatch(u.ctx, ...areaOf(u, gap), css("edge")))],
+			drawClear: [(u) => course.silent.forEach((gap) => hatch(u.ctx, ...areaOf(u, gap), `${css("edge")}90`))],
 			draw: [drawBars],
 			setCursor: [hover],
 			setSelect: [select],
@@ -153,7 +140,7 @@ function draw() {
 
 function hover({ cursor: { left, idx }, posToVal }) {
 	const at = posToVal(left, "x");
-	const here = [...gaps(), ...course.gaps, ...(course.bars || [])].find(([since, until]) => since <= at && at < until);
+	const here = [...course.silent, ...course.gaps, ...(course.bars || [])].find(([since, until]) => since <= at && at < until);
 	let text = "";
 	if (here) text = `${textOf(here[2])} ${timeText(here[0])} to ${timeText(here[1])}`;
 	else if (idx !== null && !course.bars) {
@@ -250,10 +237,12 @@ function grow() {
 
 structiot.grow = (batch) => {
 	const told = batch.get(dataset.key);
-	if (!told || !course || course.bars || texts || !view.range || told.at <= course.t.at(-1)) return;
-	const figure = { ON: 1, OFF: 0 }[told.value] ?? told.value;
-	const value = told.state === "live" && Number.isFinite(figure) ? figure : null;
-	for (const column of ["mean", "min", "max"]) course[column].push(value);
+	if (!told || !course || course.bars || !view.range || told.at <= course.t.at(-1)) return;
+	let { value } = told;
+	if (told.state !== "live") value = null;
+	else if (!texts) value = { ON: 1, OFF: 0 }[value] ?? value;
+	else value = texts.includes(value) ? texts.indexOf(value) : texts.push(value) - 1;
+	for (const column of new Set([course.mean, course.min, course.max])) column.push(Number.isFinite(value) ? value : null);
 	course.t.push(told.at || now());
 	due ||= setTimeout(grow, 1000);
 };

@@ -258,7 +258,8 @@ class LinkSection(Section):
     @property
     def title(self) -> str:
         """What it is called in messages."""
-        return printable(f"{', '.join(self.from_)} -> {self.to}", most=120)
+        which = ", ".join(self.from_) + (f" of {self.system}" if self.system else "")
+        return printable(f"{which} -> {self.to}", most=120)
 
     # Each look at a house asks it, for each of its entities.
     @cached_property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import singledispatch
 
+from structiot._kit.json_text import number_of
 from structiot._kit.redact import HIDDEN
 from structiot.errors import UsageError
 from structiot.gateway.entities.members import Members, on_off, one_of, refusal
@@ -141,11 +142,8 @@ def text_rule(entity: Text) -> str:
 @_parsed.register
 def _number(number: Number, text: str) -> float:
     wanted = f"a number from {number.minimum:g} to {number.maximum:g}"
-    try:
-        value = float(text)
-    except ValueError:
-        raise refusal(number.key, wanted, text) from None
-    if not number.minimum <= value <= number.maximum:
+    value = number_of(text)
+    if value is None or not number.minimum <= value <= number.maximum:
         raise refusal(number.key, wanted, text)
     return value
 
@@ -174,11 +172,8 @@ def _cover(cover: Cover, text: str) -> CoverAction | int:
     wanted = _spelt(actions)
     if cover.has_position:
         wanted += " or a position from 0 (closed) to 100 (open)"
-    try:
-        position = float(text)
-    except ValueError:
-        raise refusal(cover.key, wanted, text) from None
-    if not (cover.has_position and 0 <= position <= 100):
+    position = number_of(text)
+    if position is None or not (cover.has_position and 0 <= position <= 100):
         raise refusal(cover.key, wanted, text)
     return round(position)
 

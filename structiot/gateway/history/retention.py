@@ -7,11 +7,21 @@ from dataclasses import dataclass
 
 from structiot.gateway.history.rolling import bounds_of
 
-__all__ = ["Keep", "let_go"]
+__all__ = ["Keep", "forget_series", "let_go", "take_out"]
 
 # How many stretches lose their readings in one commit: a day's.
 _MOST_STRETCHES = 24
 _DAY_MS = 86_400_000
+_MOST_SERIES = 100_000
+_RAW = ("figures", "steps")
+_SILENT = """
+SELECT number, coalesce(
+    (SELECT max(hour_ms) FROM hours WHERE hours.series = series.number),
+    (SELECT max(at_ms) FROM occurrences AS its WHERE its.series = series.number),
+    (SELECT max(marks.until_ms) FROM marks WHERE marks.series = series.number)
+) AS latest_ms FROM series WHERE latest_ms IS NULL OR latest_ms < ? ORDER BY latest_ms
+"""
+_BY_SERIES = ("hours", "marks", "meters", "occurrences")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +65,7 @@ def _raw(connection: sqlite3.Connection, before_ms: int, most: int | None) -> in
     ).fetchall()
     gone = 0
     for (number,) in found:
-        for table in ("figures", "steps"):
+        for table in _RAW:
             query = f"DELETE FROM {table} WHERE number >= ? AND number < ?"  # noqa: S608
             gone += execute(query, bounds_of(execute, table, number)).rowcount
         execute("UPDATE stretches SET has_raw = 0 WHERE number = ?", (number,))
@@ -87,3 +97,74 @@ def _hours(
             execute(query, (number, before_ms))
     query = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
     execute(query, (name, before_ms))
+
+
+def forget_series(
+    connection: sqlite3.Connection,
+    keep: Keep,
+    *,
+    at_once: bool = False,
+) -> list[int]:
+    """Forget series of which nothing is left, once a day; give their numbers.
+
+    So devices that have come and gone do not stay in the file for ever. Of more series than
+    a large fleet has, those go, too, that have no readings and whose hours are the oldest.
+
+    Args:
+        connection: The file, in a transaction, once `let_go` has been called.
+        keep: What stays.
+        at_once: Whether it is done also if it was today already.
+    """
+    execute = connection.execute
+    if keep.raw_ms is None:
+        return []
+    query = "SELECT value FROM facts WHERE name = 'series'"
+    (done_ms,) = execute(query).fetchone() or (0,)
+    # Also where the clock was set back.
+    if not at_once and abs(keep.raw_ms - done_ms) < _DAY_MS:
+        return []
+    query = "INSERT OR REPLACE INTO facts VALUES ('series', ?)"
+    execute(query, (keep.raw_ms,))
+    # What has a younger hour was told, and need not be looked for among the readings.
+    silent = execute(_SILENT, (keep.raw_ms,)).fetchall()
+    (count,) = execute("SELECT count(*) FROM series").fetchone()
+    empty = [number for number, latest_ms in silent if latest_ms is None]
+    oldest = [number for number, latest_ms in silent if latest_ms is not None]
+    gone = [*empty, *oldest[: max(0, count - len(empty) - _MOST_SERIES)]]
+    if gone:
+        left = _with_readings(connection, gone)
+        gone = [number for number in gone if number not in left]
+    for number in gone:
+        take_out(connection, number, has_readings=False)
+    return gone
+
+
+def _with_readings(connection: sqlite3.Connection, numbers: list[int]) -> set[int]:
+    """Look which of some series have readings: all readings are gone through."""
+    execute = connection.execute
+    of_kind: dict[bool, set[int]] = {True: set(), False: set()}
+    for number, kind in execute("SELECT number, kind FROM series"):
+        of_kind[kind in {"energy", "figure"}].add(number)
+    found: set[int] = set()
+    for table, those in zip(_RAW, (of_kind[True], of_kind[False]), strict=True):
+        wanted = those.intersection(numbers)
+        if wanted:
+            rows = execute(f"SELECT DISTINCT series FROM {table}")  # noqa: S608
+            found.update(wanted.intersection(one for (one,) in rows))
+    return found
+
+
+def take_out(
+    connection: sqlite3.Connection, number: int, *, has_readings: bool = True
+) -> None:
+    """Delete a series and all that there is of it.
+
+    Args:
+        connection: The file, in a transaction.
+        number: That of the series.
+        has_readings: Whether it may have some, which takes long to find.
+    """
+    for table in (*_RAW, *_BY_SERIES) if has_readings else _BY_SERIES:
+        query = f"DELETE FROM {table} WHERE series = ?"  # noqa: S608 - our own names
+        connection.execute(query, (number,))
+    connection.execute("DELETE FROM series WHERE number = ?", (number,))

@@ -235,6 +235,14 @@ class Rolling:
             (number, course.hour_ms, *known, *gained, packed(fives)),
         )
 
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Forget series that the file has no more: others may get their numbers."""
+        for number in numbers:
+            self._meters.pop(number, None)
+            self._units.pop(number, None)
+            if self._open is not None:
+                self._open.courses.pop(number, None)
+
     def recover(self, *, keeping: bool) -> None:
         """Roll up what was cut off, from its readings.
 

@@ -24,7 +24,7 @@ from structiot.errors import ConfigError
 from structiot.gateway.history.answers import RecordedSeries
 from structiot.gateway.history.backlog import Occurred, Part, Row, Stretch
 from structiot.gateway.history.outbox import Outbox
-from structiot.gateway.history.retention import Keep, let_go
+from structiot.gateway.history.retention import Keep, forget_series, let_go
 from structiot.gateway.history.rolling import Rolling
 from structiot.gateway.history.schema import PROGRAM_ID, SCHEMA, VERSION
 
@@ -233,6 +233,9 @@ class Store:
         self.outbox.change(connection, batch.lines, batch.sent, self.most_outbox_bytes)
         if keep is not None:
             let_go(connection, keep)
+            if gone := forget_series(connection, keep):
+                rolling.forget(gone)
+                self._numbers.clear()
         facts = self._facts(connection)
         connection.execute("COMMIT")
         self._stretch = stretch

@@ -78,9 +78,12 @@ class Delivery:
         if left_s <= 0:
             message = "its turn came too late: it is not done any more"
             raise ReplyTimeout(message, request="command", after_s=self._command_s())
-        while deed.payload is None and not link.takes_turn():  # noqa: ASYNC110 - of time alone
+        if deed.payload is None and not link.takes_turn():
+            link.is_late()
             # Meanwhile only the latest state waits.
             await anyio.sleep(_PAUSE_S)
+            while not link.takes_turn():  # noqa: ASYNC110 - of time alone
+                await anyio.sleep(_PAUSE_S)
         if link.section.what == "publish":
             payload = self._published(link, deed)
             if payload is not None:

@@ -11,7 +11,8 @@ on it again. What comes round another way is bounded by a number of turns a seco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from typing import Final
 
 import anyio
@@ -46,7 +47,7 @@ _BACK_S: Final = 1.0
 _ORIGIN_S: Final = 10.0
 _MOST_ROUTES: Final = 16_384
 _MOST_ORIGINS: Final = 4096
-_LOOKS_A_TURN: Final = 16
+_DEVICES_A_TURN: Final = 32
 _EVENTS_A_TURN: Final = 16
 
 
@@ -100,9 +101,10 @@ class GatewayLinks:
         self._routes.clear()
         if self._links:
             self._has_any.set()
-        for link in self._links:
-            if link.written not in before:
-                self._see_present(link)
+        new = [one for one in self._links if one.written not in before]
+        if self._tasks is not None and new:
+            name = "structiot.gateway.links.present"
+            self._tasks.start_soon(self._see_present, new, name=name)
         self._taken.set()
 
     async def run(self) -> None:
@@ -115,20 +117,20 @@ class GatewayLinks:
             taken = 0
             async with self._gateway.events() as events:
                 async for event in events:
-                    self._take_event(event)
+                    await self._take_event(event)
                     taken += 1
                     if taken % _EVENTS_A_TURN == 0:
                         await anyio.lowlevel.checkpoint()
 
     # ------------------------------------------------------------ what happens
 
-    def _take_event(self, event: GatewayEvent) -> None:
+    async def _take_event(self, event: GatewayEvent) -> None:
         if isinstance(event, DeviceUpdate):
             self._take_update(event.device, event.event)
         elif isinstance(event, BrokerConnected):
-            for link in self._links:
-                if link.section.what == "publish":
-                    self._see_present(link)
+            await self._see_present(
+                [one for one in self._links if one.section.what == "publish"]
+            )
 
     def _take_update(self, level: str, event: DeviceEvent) -> None:
         match event:
@@ -221,15 +223,17 @@ class GatewayLinks:
 
     # ------------------------------------------------------------ what comes back
 
-    def _see_present(self, link: RunningLink) -> None:
-        """Have a link see what its sources are now."""
-        if self._tasks is None:
-            return
-        for level, served in self._gateway.devices.items():
-            if not served.is_available:
+    async def _see_present(self, links: Iterable[RunningLink]) -> None:
+        """Have links see what their sources are now; in portions, where it takes long."""
+        looks = product(links, self._gateway.devices.items())
+        for number, (link, (level, served)) in enumerate(looks, 1):
+            if number % _DEVICES_A_TURN == 0:
+                await anyio.lowlevel.checkpoint()
+            # A reload may have taken it away meanwhile.
+            if not (link in self._links and served.is_available):
                 continue
             keys = link.section.keys_of(level, served) or ()
-            for key, state in served.states.items():
+            for key, state in tuple(served.states.items()):
                 if key in keys:
                     self._see_state(link, (level, key), state)
 
@@ -293,32 +297,37 @@ class GatewayLinks:
             await self._look_for_names()
 
     async def _look_for_names(self) -> None:
-        for number, link in enumerate([*self._links, *self._offers]):
-            if number % _LOOKS_A_TURN == 0:
-                await anyio.lowlevel.checkpoint()
-            link.settle(next(self._missing(link.section), None))
+        for link in [*self._links, *self._offers]:
+            missing = await self._missing(link.section)
+            # A reload may have taken it away meanwhile.
+            if link in self._links or link in self._offers:
+                link.settle(missing)
 
-    def _missing(self, section: LinkSection) -> Iterator[str]:
-        devices: Mapping[str, ServedDevice] = self._gateway.devices
+    async def _missing(self, section: LinkSection) -> str | None:
+        """Say which name no device has; in portions, as there may be very many."""
         ends = list(section.sources)
         if section.what == "command":
             ends.append(section.target)
         for end in ends:
-            found = [
-                one
-                for level, one in devices.items()
-                if end.fits_device(level, one.name)
-            ]
+            devices: Mapping[str, ServedDevice] = self._gateway.devices
+            known: set[str] = set()
+            is_there = is_known = has_it = False
+            for number, (level, one) in enumerate(devices.items()):
+                if number % _DEVICES_A_TURN == 0:
+                    await anyio.lowlevel.checkpoint()
+                if not end.fits_device(level, one.name):
+                    continue
+                is_there, is_known = True, is_known or one.info is not None
+                if any(end.fits(level, one.name, key) for key in one.entities):
+                    has_it = True
+                    break
+                known.update(one.entities)
             shown = printable(end.device, most=60)
-            if not found:
-                near = did_you_mean(end.device, devices)
-                yield f"there is no device {shown!r}{near}"
-                continue
-            known = [one.entities for one in found if one.info is not None]
-            if known and not any(
-                end.fits(level, one.name, key)
-                for level, one in devices.items()
-                for key in one.entities
-            ):
-                near = did_you_mean(end.entity, {k for one in known for k in one})
-                yield f"{shown} has no {printable(end.entity, most=60)!r}{near}"
+            if not is_there:
+                return (
+                    f"there is no device {shown!r}{did_you_mean(end.device, devices)}"
+                )
+            if is_known and not has_it:
+                near = did_you_mean(end.entity, sorted(known))
+                return f"{shown} has no {printable(end.entity, most=60)!r}{near}"
+        return None

@@ -21,12 +21,19 @@ Place: TypeAlias = tuple[str, str]
 
 _A_SECOND: Final = 5.0
 _BURST: Final = 50.0
+# Of a link from very many entities, for all of them.
+_MOST_A_SECOND: Final = 500.0
+# All of them may have told something at once.
+_OF_A_SOURCE: Final = 2.0
+_MOST_SOURCES: Final = 16_384
 _MOST_WAITING: Final = 16
 _HELD_S: Final = 60.0
+# A burst of changes is no loop.
+_SHORT_S: Final = 20.0
 _LOOP: Final = "it goes round in a loop, which is broken here"
 _TOO_OFTEN: Final = (
-    f"it had to act more than {_A_SECOND:g} times a second, as in a loop; "
-    "what is too much is left out"
+    f"each of its entities may have it act {_A_SECOND:g} times a second, and has more "
+    "often, as in a loop; what is too much is left out"
 )
 
 _log = logging.getLogger(__name__)
@@ -79,6 +86,7 @@ class RunningLink:
         self._once: deque[tuple[str, Deed]] = deque()
         self._left = _BURST
         self._at = -math.inf
+        self._short_since = math.inf
         self._holds_until = -math.inf
         self._is_held = self._is_missing = False
 
@@ -99,6 +107,10 @@ class RunningLink:
     def changed(self, source: Place, word: str) -> str | None:
         """Note the word of a source; give the one before if it is another one."""
         before = self.words.pop(source, None)
+        if before is None:
+            self._left += _OF_A_SOURCE
+            if len(self.words) >= _MOST_SOURCES:
+                del self.words[next(iter(self.words))]
         self.words[source] = word
         return before if before != word else None
 
@@ -120,8 +132,7 @@ class RunningLink:
         return next(found, None)
 
     def hand_on(self, target: str, deed: Deed) -> None:
-        """Have a present state handed on; of each target the latest counts."""
-        self._due.pop(target, None)
+        """Have a present state handed on; of each target the latest counts, in its turn."""
         self._due[target] = deed
         self.tries = 0
 
@@ -137,9 +148,15 @@ class RunningLink:
     def takes_turn(self) -> bool:
         """Count a turn; False if it has had too many of late."""
         now = anyio.current_time()
-        self._left = min(_BURST, self._left + (now - self._at) * _A_SECOND)
+        sources = max(1, len(self.words))
+        a_second = min(_MOST_A_SECOND, _A_SECOND * sources)
+        most = _BURST + _OF_A_SOURCE * sources
+        self._left = min(most, self._left + (now - self._at) * a_second)
         self._at = now
+        if self._left >= most / 2:
+            self._short_since = math.inf
         if self._left < 1:
+            self._short_since = min(self._short_since, now)
             return False
         self._left -= 1
         return True
@@ -154,6 +171,11 @@ class RunningLink:
         return target, self._due.pop(target)
 
     # ------------------------------------------------------------ how it fares
+
+    def is_late(self) -> None:
+        """Say that only the latest states are handed on, unless that is soon over."""
+        if anyio.current_time() - self._short_since > _SHORT_S:
+            self.fail(_TOO_OFTEN, holds_s=_HELD_S)
 
     def broke_a_loop(self) -> None:
         """Say that it has not acted, as it has brought that about itself."""

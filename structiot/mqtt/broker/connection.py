@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.native_loop import clock
 from structiot._kit.net.network import LOST, is_loopback
 from structiot._kit.net.serving import ClientStream
 from structiot._kit.net.sockets import (
     TURN_BYTES,
     Filling,
     SocketStream,
+    fill_now,
     receive_filling,
 )
 from structiot.errors import LinkLost
@@ -32,6 +34,7 @@ from structiot.mqtt.broker.store_writer import StoreWriter
 from structiot.mqtt.broker.turns import Turns
 from structiot.mqtt.wire.codec import Decoder
 from structiot.mqtt.wire.codec.fields import PacketLimits
+from structiot.mqtt.wire.codec.long_publish import LONG_BYTES
 from structiot.mqtt.wire.codec.remembered import KnownTopics
 from structiot.mqtt.wire.messages import Auth, Connect
 from structiot.mqtt.wire.server_protocol import ServerProtocol
@@ -47,6 +50,9 @@ READ_BYTES = 65_536
 FEW_BYTES = 16_384
 # And as much, where packets are long.
 MUCH_BYTES = 262_144
+# Where nobody waits for a turn it is so many long packets, in the bounds of what may
+# wait for a subscriber that is not slow yet.
+MANY_PACKETS = 16
 # Who sends more at a time has to wait for its turn; as much is about LIGHT work.
 LIGHT_BYTES = 2048
 # Packets of as many bytes are long.
@@ -72,6 +78,8 @@ class BrokerContext:
         topics: Those that were read before, whoever published to them.
         flush: Has everything written that may be.
         turns: Of the clients that have sent much.
+        now: Tells the time of the loop.
+        more_bytes: Most that is read at once of long packets.
     """
 
     def __init__(
@@ -87,6 +95,8 @@ class BrokerContext:
         self.topics: KnownTopics = KnownTopics()
         self.flush: Callable[[], None] = (store_writer or broker).flush
         self.turns: Turns = Turns(broker.work)
+        self.now: Callable[[], float] = clock()
+        self.more_bytes: int = broker.limits.write_bytes - broker.slow_bytes
         self._relief = anyio.Event()
         broker.slow_consumers.on_relief = self._relieve
 
@@ -195,39 +205,61 @@ class ClientConnection(ConnectedClient):
         if decoder.long is not None and self._filling is not None:
             await self._receive_long(self._filling)
             return b""
-        most, usual = READ_BYTES, decoder.usual_bytes
+        most = at_once = READ_BYTES
         if decoder.expects_long:
-            most = FEW_BYTES
-        elif usual >= LONG_PACKET_BYTES:
-            # A read that ends where a packet does has none to be put together.
-            missing = decoder.missing_bytes
-            most = missing + max(1, (MUCH_BYTES - missing) // usual) * usual
+            most = at_once = FEW_BYTES if self._socket is None else decoder.head_bytes
+        elif decoder.missing_bytes >= LONG_BYTES:
+            most = at_once = FEW_BYTES
+        elif decoder.usual_bytes >= LONG_PACKET_BYTES:
+            most = at_once = _whole_packets(decoder, MUCH_BYTES)
+            more = min(decoder.usual_bytes * MANY_PACKETS, self._context.more_bytes)
+            if more > MUCH_BYTES and self._context.turns.has_room(more):
+                at_once = _whole_packets(decoder, more)
+        data = b""
         if most != READ_BYTES and self._socket is not None:
             # Long packets are little work: a turn has more than a read of them.
-            if self._turn_bytes < TURN_BYTES and (data := self._socket.take_now(most)):
-                self._turn_bytes += len(data)
-                return data
-            self._turn_bytes = 0
-        return await self._stream.stream.receive(most)
+            if self._turn_bytes < TURN_BYTES:
+                data = self._socket.take_now(at_once)
+            self._turn_bytes = self._turn_bytes + len(data) if data else 0
+        if not data:
+            data = await self._stream.stream.receive(most)
+        if (
+            not decoder.expects_long
+            or self._socket is None
+            or not decoder.begin_long(data)
+        ):
+            return data
+        # Most likely all of it is there: then it is dealt with in one step.
+        self._filled(fill_now(self._socket, decoder))
+        return b""
 
     async def _receive_long(self, filling: Filling) -> None:
         """Receive some of a long message; if that was all, there is a packet now."""
-        protocol = self.protocol
-        size = await receive_filling(filling, protocol.decoder)
+        size = 0
+        if self._turn_bytes < TURN_BYTES:
+            size = fill_now(filling, self.protocol.decoder)
+        if not size:
+            self._turn_bytes = 0
+            size = await receive_filling(filling, self.protocol.decoder)
+        self._filled(size)
+
+    def _filled(self, size: int) -> None:
+        protocol, now = self.protocol, self._context.now()
+        self._turn_bytes += size
         if size >= PROGRESS_BYTES:
-            protocol.last_received_at = anyio.current_time()
+            protocol.last_received_at = now
         if protocol.decoder.is_filled:
             self.is_behind: bool = True
         else:
             self._charge(0)
-            self._context.broker.receive(self, b"", anyio.current_time())
+            self._context.broker.receive(self, b"", now)
 
     def _take_at_once(self, data: bytes, size: int) -> tuple[Connect | None, bytes]:
         """Deal with what need not wait for a turn; give a CONNECT, and what is left."""
         broker, turns = self._context.broker, self._context.turns
         if size <= LIGHT_BYTES:
             most = PORTION if broker.work.done < turns.ends_at else LIGHT
-            return broker.receive(self, data, anyio.current_time(), most), b""
+            return broker.receive(self, data, self._context.now(), most), b""
         if turns.has_room(size):
             return self._take_portion(data, broker.work.done + PORTION)
         return None, data
@@ -275,7 +307,7 @@ class ClientConnection(ConnectedClient):
 
     def _take_portion(self, data: bytes, end: int) -> tuple[Connect | None, bytes]:
         """Deal with data until so much is done; give a CONNECT, and what is left."""
-        broker, now = self._context.broker, anyio.current_time()
+        broker, now = self._context.broker, self._context.now()
         connect = None
         while (data or self.is_behind) and connect is None and broker.work.done < end:
             fed, most = data, end - broker.work.done
@@ -348,7 +380,7 @@ class ClientConnection(ConnectedClient):
 
     def _drained(self) -> None:
         broker = self._context.broker
-        broker.clock.now = anyio.current_time()
+        broker.clock.now = self._context.now()
         broker.drained(self)
         self._context.flush()
 
@@ -359,3 +391,9 @@ class ClientConnection(ConnectedClient):
     def end(self) -> None:
         """Write what is to be written and close the connection, in bounded time."""
         self._stream.end()
+
+
+def _whole_packets(decoder: Decoder, most: int) -> int:
+    """Tell how much to read: what ends where a packet does has none to be put together."""
+    usual, missing = decoder.usual_bytes, decoder.missing_bytes
+    return missing + max(1, (most - missing) // usual) * usual

@@ -242,6 +242,7 @@ async def open_broker(
     ssl_context: ssl.SSLContext | None = None,
     allowed_origins: Sequence[str] = (),
     store: str | Path | None = None,
+    store_patience_s: float | None = None,
     sys_interval_s: float | None = 10.0,
     environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[BrokerServer]:
@@ -269,6 +270,9 @@ async def open_broker(
             `*` is all. Who names no origin is no browser, and may.
         store: An SQLite file that keeps lasting sessions and retained messages beyond
             the end of the process, however it comes.
+        store_patience_s: How long that is waited for which depends on a store that cannot be
+            written, as on a full disk. Then it goes on without: what is acknowledged is
+            safe only once the store is written again. None waits for ever.
         sys_interval_s: How often what has changed of `$SYS` is published; None for never.
         environment: Network, host network, clock and chance; the system's by default.
 
@@ -285,6 +289,7 @@ async def open_broker(
     check_argument("allows_anonymous", allows_anonymous, bool, None)
     check_argument("limits", limits, BrokerLimits, None, write="BrokerLimits(queued=9)")
     check_argument("store", store, str, Path, None)
+    check_argument("store_patience_s", store_patience_s, float, None)
     check_argument("environment", environment, Environment)
     methods = checked_methods(authenticators)
     interval_s = _interval_s(sys_interval_s)
@@ -306,7 +311,9 @@ async def open_broker(
         store_writer = None
         if store is not None:
             store_writer = await stack.enter_async_context(
-                open_store(core, store, environment.now_utc)
+                open_store(
+                    core, store, environment.now_utc, patience_s=store_patience_s
+                )
             )
         context = BrokerContext(core, admission, store_writer)
         server = BrokerServer(core, context, access)

@@ -163,10 +163,12 @@ class BrokerStore:
         # An acknowledgement is to outlive a power cut, too.
         execute("PRAGMA synchronous=FULL")
         execute("BEGIN EXCLUSIVE")
-        for statement in _SCHEMA.split(";"):
-            execute(statement)
-        execute(f"PRAGMA application_id={APPLICATION_ID}")
-        execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        # A full disk is no reason not to read what is there.
+        if not tables:
+            for statement in _SCHEMA.split(";"):
+                execute(statement)
+            execute(f"PRAGMA application_id={APPLICATION_ID}")
+            execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         execute("COMMIT")
 
     def load(self) -> Snapshot:

@@ -5,15 +5,17 @@ publisher that has its acknowledgement finds the message again after any end of 
 process. Commits are made in a worker thread, one at a time, of all that has changed
 since the one before; while one is made the next collects.
 
-A disk that is full holds up those alone whom the store concerns. It is tried again each
-second, said once, counted in `failures`, and said again when it is over.
+A disk that is full holds up those alone whom the store concerns, and not for longer than
+one has patience. It is tried again each second, said once, counted in `failures`, and said
+again when it is over.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +25,7 @@ import anyio.lowlevel
 
 from structiot.errors import ConfigError
 from structiot.mqtt.broker.core import Broker
+from structiot.mqtt.broker.core.connected_client import ConnectedClient
 from structiot.mqtt.broker.core.cutting import Cut
 from structiot.mqtt.broker.core.journal import BrokerJournal
 from structiot.mqtt.broker.core.records import Batch, ClockRow
@@ -77,6 +80,13 @@ class StoreClock:
 class StoreWriter:
     """Commits what has changed, and lets the bytes leave that have waited for it.
 
+    Args:
+        broker: What changes.
+        journal: What has changed.
+        store: Where it is written down.
+        clock: The store's.
+        patience_s: How long the bytes wait for a store that cannot be written.
+
     Attributes:
         failures: Attempts to write that have failed.
     """
@@ -87,8 +97,13 @@ class StoreWriter:
         journal: BrokerJournal,
         store: BrokerStore,
         clock: StoreClock,
+        patience_s: float = math.inf,
     ) -> None:
         self.failures: int = 0
+        self._patience_s = patience_s
+        self._is_given_up = False
+        # Who waits for the batch that is written.
+        self._bound: list[tuple[ConnectedClient, int]] = []
         self._broker = broker
         self._journal = journal
         self._store = store
@@ -111,7 +126,9 @@ class StoreWriter:
     def flush(self) -> None:
         """Have everything written that may leave, and made safe what has to be."""
         self._broker.flush()
-        if self._journal and not self._is_committing:
+        if self._is_given_up and not self.is_behind:
+            self._let_go()
+        elif self._journal and not self._is_committing:
             self._wanted.set()
 
     async def run(self) -> None:
@@ -135,7 +152,7 @@ class StoreWriter:
         self._is_committing = True
         journal = self._journal
         try:
-            bound = journal.take_bound()
+            self._bound = journal.take_bound()
             cut = self._unwritten = self._cut()
             for _ in cut.portions:
                 await anyio.lowlevel.checkpoint()
@@ -143,15 +160,42 @@ class StoreWriter:
             self._unwritten = None
         finally:
             self._is_committing = False
-        for client, size in bound:
-            client.release(size, is_free=client not in journal.bound)
+        self._release(self._bound)
         self._broker.flush()
+        self._wake()
+
+    def _release(self, bound: Iterable[tuple[ConnectedClient, int]]) -> None:
+        for client, size in bound:
+            client.release(size, is_free=client not in self._journal.bound)
+
+    def _wake(self) -> None:
         self._caught_up.set()
         self._caught_up = anyio.Event()
 
+    def _give_up(self) -> None:
+        """Let nobody wait any more for a store that cannot be written."""
+        if not self._is_given_up:
+            self._is_given_up = True
+            text = (
+                "nothing waits for the store %s: what is acknowledged is not kept yet"
+            )
+            _log.warning(text, self._store.path)
+            self._release(self._bound)
+            self._bound = []
+        # What is noted is bounded, however long it lasts.
+        self._journal.recount()
+        if not self.is_behind:
+            self._let_go()
+        self._wake()
+
+    def _let_go(self) -> None:
+        while bound := self._journal.take_bound():
+            self._release(bound)
+        self._broker.flush()
+
     async def _apply(self, batch: Batch) -> None:
         """Write a batch; a full disk is no reason to forget it."""
-        has_failed = False
+        has_failed, until_s = False, anyio.current_time() + self._patience_s
         while True:
             try:
                 await anyio.to_thread.run_sync(
@@ -164,8 +208,11 @@ class StoreWriter:
                         "cannot write to the store %s: %s", self._store.path, exc
                     )
                 has_failed = True
+                if anyio.current_time() >= until_s:
+                    self._give_up()
                 await anyio.sleep(TRY_AGAIN_S)
             else:
+                self._is_given_up = False
                 if has_failed:
                     _log.warning("the store %s is written again", self._store.path)
                 return
@@ -183,7 +230,11 @@ class StoreWriter:
 
 @asynccontextmanager
 async def open_store(
-    broker: Broker, path: str | Path, now_utc: Callable[[], datetime]
+    broker: Broker,
+    path: str | Path,
+    now_utc: Callable[[], datetime],
+    *,
+    patience_s: float | None = None,
 ) -> AsyncGenerator[StoreWriter]:
     """Go on where a store ends, and write down what changes in the block.
 
@@ -199,7 +250,8 @@ async def open_store(
         snapshot = await run_sync(store.load)
         clock = StoreClock(now_utc, snapshot.clock)
         journal = restore(broker, snapshot, anyio.current_time(), clock.offset_s)
-        store_writer = StoreWriter(broker, journal, store, clock)
+        patience_s = math.inf if patience_s is None else patience_s
+        store_writer = StoreWriter(broker, journal, store, clock, patience_s)
         try:
             yield store_writer
         finally:

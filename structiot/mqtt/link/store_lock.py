@@ -64,3 +64,5 @@ def _locked(path: Path) -> sqlite3.Connection:
         raise ConfigError(f"cannot open the store {path}: {exc.strerror}") from exc
     except ConfigError as exc:
         raise ConfigError(f"the store {exc}") from exc
+    except sqlite3.Error as exc:
+        raise ConfigError(f"cannot open the store {path}: {exc}") from exc

@@ -120,12 +120,28 @@ class DialInSim:
         self._behaves_otherwise = anyio.Event()
 
     async def send(self, data: bytes | str) -> None:
-        """Send a message now, or as soon as it is connected."""
-        await self._is_told.wait()
+        """Send a message now, or as soon as it is connected.
+
+        On a connection that is lost meanwhile it is lost, or sent on the next one.
+        """
         payload = data.encode() if isinstance(data, str) else data
-        if self._side is not None:
-            self._message_id += 1
-            await self._say(self._side.write(payload, self._message_id))
+        self._message_id += 1
+        message_id = self._message_id
+        while True:
+            await self._is_told.wait()
+            if self._side is None:
+                return
+            try:
+                await self._say(self._side.write(payload, message_id))
+            except LOST:
+                self._forget_connection()
+            else:
+                return
+
+    def _forget_connection(self) -> None:
+        self._stream = self._side = None
+        if self._is_told.is_set():
+            self._is_told = anyio.Event()
 
     async def run(self) -> None:
         """Dial in again and again, until cancelled."""
@@ -138,8 +154,7 @@ class DialInSim:
                 why = reason_of(exc)
             text = "%s of type %r is not connected: %s"
             self._ends.say(text, self.uuid, self.type, why, about=why)
-            self._stream = self._side = None
-            self._is_told = anyio.Event()
+            self._forget_connection()
             await anyio.sleep(_AGAIN_S * self._environment.random.uniform(0.5, 1.0))
 
     async def _dial_in(self) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
@@ -331,3 +332,28 @@ async def test_a_bundle_that_cannot_be_written(patient):
     report = await patient.examined()
     with pytest.raises(ConfigError, match="cannot be written"):
         await anyio.to_thread.run_sync(write_bundle, Path("/proc/bundle.zip"), report)
+
+
+async def test_a_bundle_takes_the_place_of_one_that_others_may_read(patient):
+    file = patient.folder / "bundle.zip"
+    file.write_bytes(b"of before")
+    file.chmod(0o644)
+    assert b"findings.json" in await bundled(patient)
+
+
+@pytest.mark.parametrize("what", ["structiot.toml", "last.log"])
+async def test_a_pipe_is_not_waited_for(patient, what):
+    os.mkfifo(patient.folder / what)
+    report = await patient.examined()
+    log = patient.folder / what if what == "last.log" else None
+    with ExitStack() as stack:
+        if log is not None:
+            stack.enter_context(pytest.raises(ConfigError, match="no regular file"))
+        with anyio.fail_after(10):
+            await anyio.to_thread.run_sync(
+                write_bundle,
+                patient.folder / "bundle.zip",
+                report,
+                log,
+                abandon_on_cancel=True,
+            )

@@ -167,6 +167,11 @@ def test_a_series_is_taken_out(call: Call):
     assert {one["key"] for one in found} == {"kettle/energy", "kettle/mode"}
 
 
+def test_a_disk_that_is_full_is_not_taken_for_a_history_that_is_damaged(call: Call):
+    said = call("export", "--output", "/dev/full", status=1)
+    assert "cannot write /dev/full: No space left on device" in said
+
+
 def test_a_file_in_use_is_asked_and_not_pruned(call: Call, file: Path):
     with closing(lock_sqlite_file(file)):
         assert "in use" in call("prune", "--raw-days", "1", status=2)

@@ -112,6 +112,56 @@ async def test_b30_a_full_disk_holds_up_only_what_needs_the_store(
         assert await lasting_one.payloads(3) == [b"live", b"1", b"2"]
 
 
+@versions
+async def test_a_store_that_stays_unwritable_is_waited_for_no_longer_than_is_wanted(
+    file: Path,
+    version: int,
+    disk: Disk,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("structiot.mqtt.broker.store_writer.MANY_CHANGES", 20)
+    async with broker_place(store=file, store_patience_s=5) as place:
+        lasting_one = await place.client("lasting", version, **lasting(version))
+        await lasting_one.subscribe("a", qos=1)
+        publisher = await place.client("p", version, **lasting(version))
+        disk.is_full = True
+        await publisher.send(Message("a", b"0", qos=1, packet_id=1, retain=True))
+        assert await nothing_comes(publisher)
+        assert (await publisher.expect(Puback)).packet_id == 1
+        assert await lasting_one.payloads(1) == [b"0"]
+        # From now on nobody waits, however much is told, as it is of the same topics.
+        begun = anyio.current_time()
+        for number in range(1, 101):
+            await publisher.send(
+                Message("b", b"%d" % number, qos=1, packet_id=number, retain=True)
+            )
+            assert (await publisher.expect(Puback)).packet_id == number
+        assert anyio.current_time() - begun < 20
+        late = await place.client("late", version, **lasting(version))
+        assert await late.is_alive()
+        # What is noted is bounded all the same.
+        for number in range(1, 101):
+            await publisher.send(
+                Message(f"c/{number}", b"", qos=1, packet_id=number, retain=True)
+            )
+        heard = 0
+        with anyio.move_on_after(50):
+            while await publisher.next():
+                heard += 1
+        assert 10 < heard < 50
+        disk.is_full = False
+        for _ in range(heard, 100):
+            await publisher.expect(Puback)
+    lines = [one.getMessage() for one in caplog.records if one.levelno > logging.INFO]
+    for line, text in zip(lines, ("cannot write", "waits", "again"), strict=True):
+        assert text in line
+    async with broker_place(store=file) as place:
+        new = await place.client("new", version)
+        await new.subscribe("a", "b", qos=1)
+        assert sorted(await new.payloads(2)) == [b"0", b"100"]
+
+
 def connect_packet(name: str, version: int) -> Connect:
     options = lasting(version)
     properties = ConnectProperties(**options.pop("properties", {}))

@@ -216,3 +216,38 @@ async def test_there_is_no_such_misbehaviour(environment):
     async with sim_devices(environment=environment) as fleet:
         with pytest.raises(UsageError, match="no misbehaviour"):
             fleet[0].misbehave("rude")
+
+
+async def test_what_a_device_says_while_its_manager_goes_arrives_at_the_next(
+    environment,
+):
+    said = 0
+
+    async def talk() -> None:
+        nonlocal said
+        while True:
+            said += 1
+            await lamp.send(f"{said}")
+            await anyio.sleep(0.01)
+
+    async with sim_devices(environment=environment) as (lamp,):
+        async with anyio.create_task_group() as tasks:
+            async with open_manager(environment=environment):
+                await anyio.sleep(10)
+                tasks.start_soon(talk)
+                await anyio.sleep(1)
+            await anyio.sleep(60)
+            before = said
+            async with (
+                open_manager(environment=environment) as manager,
+                manager.events() as events,
+            ):
+                await anyio.sleep(10)
+                heard = [
+                    one.data
+                    for one in drained(events)
+                    if isinstance(one, MessageReceived)
+                ]
+            tasks.cancel_scope.cancel()
+    assert heard[0] == f"{before}".encode()
+    assert len(heard) > 100

@@ -14,7 +14,9 @@ from structiot.mqtt.broker.memory_accounting import (
     SESSION_BYTES,
     delivery_bytes,
 )
+from structiot.mqtt.wire.codec import encode
 from structiot.mqtt.wire.messages import (
+    Message,
     Puback,
     Pubcomp,
     Pubrec,
@@ -206,6 +208,20 @@ def test_b28_a_message_that_finds_the_buffer_just_full_is_not_forgotten(size: in
     house.core.wake(slow)
     house.settle()
     assert [m.qos for m in slow.got_messages()] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_b28_who_takes_all_at_once_is_not_slow_however_much_comes(qos: int):
+    house = House(write_bytes=400)
+    reader = house.subscriber("a", qos=qos)
+    data = b"".join(
+        encode(Message("a", bytes(200), qos=qos, packet_id=n if qos else 0), 4)
+        for n in range(1, 21)
+    )
+    house.client("publisher").send_bytes(data)
+    assert len(reader.got_messages()) == 20
+    assert house.core.slow_consumers.asked == 0
+    assert house.core.lost == 0
 
 
 def test_b28_patience_comes_back_slowly():

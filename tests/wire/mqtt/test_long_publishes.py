@@ -123,6 +123,68 @@ def test_a_long_message_is_not_copied_on_its_way_in(most: int):
     assert peak < 1.2 * len(raw)
 
 
+def begun(raw: bytes, version: int, head_bytes: int) -> Decoder:
+    """A decoder that has had a long message and the first bytes of another."""
+    decoder = Decoder(role="client", version=version)
+    assert len(fill(decoder, encode(message(version), version), 65_536)) == 1
+    assert decoder.expects_long
+    assert decoder.head_bytes < 40
+    assert decoder.begin_long(raw[:head_bytes])
+    return decoder
+
+
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("qos", [0, 1])
+def test_a_payload_that_comes_in_one_piece_is_that_piece(version: int, qos: int):
+    sent = message(version, qos=qos)
+    raw = encode(sent, version)
+    head_bytes = len(raw) - len(PAYLOAD)
+    decoder = begun(raw, version, head_bytes)
+    assert decoder.head_bytes == head_bytes
+    assert (decoder.whole_bytes, decoder.held_bytes) == (len(PAYLOAD), 0)
+
+    payload = raw[head_bytes:]
+    decoder.give(payload)
+    assert decoder.held_bytes == len(PAYLOAD)
+    assert decoder.is_filled
+    (got,) = decoder.feed(b"")
+
+    assert got == sent
+    assert isinstance(got, Message)
+    assert got.payload is payload
+    assert not decoder.is_amid
+    assert decoder.expects_long
+
+
+@pytest.mark.parametrize("first", [1, 9_000, 400_000, len(PAYLOAD) - 1])
+@pytest.mark.parametrize("extra", [0, 1, 8_000])
+def test_a_payload_that_comes_in_pieces_is_filled_up(first: int, extra: int):
+    raw = encode(message(qos=1), 4)
+    at = len(raw) - len(PAYLOAD) + extra
+    decoder = begun(raw, 4, at)
+    if extra:
+        assert decoder.whole_bytes == 0
+    else:
+        decoder.give(raw[at : at + first])
+        at += first
+    while decoder.has_space:
+        step = min(len(space := decoder.space()), len(raw) - at)
+        space[:step] = raw[at : at + step]
+        decoder.filled(step)
+        at += step
+    assert decoder.feed(b"") == [message(qos=1)]
+
+
+@pytest.mark.parametrize("cut", [1, 3, 10])
+def test_a_head_that_is_cut_begins_nothing_and_is_fed(cut: int):
+    raw = encode(message(qos=1), 4)
+    decoder = begun(raw, 4, 20)
+    decoder.give(raw[20:])
+    assert len(decoder.feed(b"")) == 1
+    assert not decoder.begin_long(raw[:cut])
+    assert fill(decoder, raw, 65_536) == [message(qos=1)]
+
+
 def portions_of(decoder: Decoder, data: bytes, portion_bytes: int) -> list[int]:
     """How many packets each portion had."""
     counts = [len(decoder.feed(data, portion_bytes=portion_bytes))]

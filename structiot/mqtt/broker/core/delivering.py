@@ -39,6 +39,7 @@ class Delivering(Matching):
     Attributes:
         dirty: Connections with something to write.
         slow_consumers: Connections with so much to write that publishers should pause.
+        slow_bytes: How much that is.
         received: Messages published by clients and wills.
         sent: Messages handed to connections or queues.
         dropped: Messages lost because a client was away or slow, or held too much.
@@ -53,7 +54,7 @@ class Delivering(Matching):
         self.sent: int = 0
         self.dropped: int = 0
         self.refused: int = 0
-        self._slow_bytes = limits.write_bytes // 4
+        self.slow_bytes: int = limits.write_bytes // 4
 
     # -- publishing ----------------------------------------------------------------
 
@@ -152,7 +153,7 @@ class Delivering(Matching):
         """Encode it once for each version; all share the bytes, and a large payload."""
         topic, payload, dirty = message.topic, message.payload, self.dirty
         size, is_alone = len(payload), len(targets) == 1
-        most = self._slow_bytes - size
+        most = self.slow_bytes - size
         count = 0
         for session, _, _, ids, share in targets:
             client = session.client
@@ -228,7 +229,7 @@ class Delivering(Matching):
     ) -> None:
         protocol = client.protocol
         out, size = protocol.out, len(message.payload)
-        if out.size + size > self._slow_bytes and not self._has_buffer(
+        if out.size + size > self.slow_bytes and not self._has_buffer(
             session, client, size
         ):
             return
@@ -277,9 +278,11 @@ class Delivering(Matching):
             ledger.settle_deliveries(session)
             return
         protocol = client.protocol
+        # This one alone does not make it slow: most likely it is taken at once.
+        is_much = self._has_much(client, protocol.kept)
         outgoing.submit(flow, protocol.kept, protocol.version)
         ledger.settle_deliveries(session)
-        if size_of(protocol.kept) >= self._slow_bytes:
+        if is_much:
             self.note_slow(client)
         if not client.is_dirty:
             client.is_dirty = True
@@ -289,9 +292,9 @@ class Delivering(Matching):
 
     def _has_buffer(self, session: Session, client: ConnectedClient, size: int) -> bool:
         """Tell whether a connection may be written so much more of QoS 0."""
-        waiting_bytes = client.protocol.out.size
-        if waiting_bytes > self._slow_bytes:
+        if self._has_much(client, client.protocol.out):
             self.note_slow(client)
+        waiting_bytes = client.protocol.out.size
         self.ledger.settle(session)
         if waiting_bytes <= self.limits.write_bytes and self.ledger.has_room(session):
             # What comes at once for many is charged as it is written.
@@ -299,6 +302,15 @@ class Delivering(Matching):
             return True
         self._lose(session)
         return False
+
+    def _has_much(self, client: ConnectedClient, out: bytearray) -> bool:
+        """Tell whether a client is slow: much waits for it that is not taken at once."""
+        if size_of(out) < self.slow_bytes:
+            return False
+        # What waits for a store may not leave yet.
+        if client.protocol.kept is client.protocol.out:
+            client.flush()
+        return size_of(out) >= self.slow_bytes
 
     def _has_room(self, session: Session, size: int) -> bool:
         """Make room in a queue that is not light any more, if its policy allows that."""

@@ -257,6 +257,15 @@ class BrokerJournal:
 
     # -- cutting a batch -----------------------------------------------------------
 
+    def recount(self) -> None:
+        """Count what changes again and again once only, as it is written once only."""
+        changed = self._changed
+        self.changes = len(changed.records) + len(changed.ended) + len(changed.bodies)
+        self.changes += sum(1 + len(one) // NAME_CHARS for one in changed.topics)
+        for record in changed.records:
+            self.changes += len(record.changed) + len(record.ids)
+            self.changes += sum(1 + len(one) // NAME_CHARS for one in record.filters)
+
     def cut(self, offset_s: float) -> Cut:
         """Begin a batch of all that has changed.
 

@@ -35,7 +35,7 @@ class Telling(Delivering):
         if session.backlog is not None and client.is_answered:
             self._tell(session, session.backlog)
         self.ledger.settle(session)
-        if max(protocol.out.size, len(protocol.kept)) >= self._slow_bytes:
+        if max(protocol.out.size, len(protocol.kept)) >= self.slow_bytes:
             self.note_slow(client)
         elif self._is_light(session):
             self.slow_consumers.remove(client, self.clock.now)
@@ -63,7 +63,7 @@ class Telling(Delivering):
         while session.backlog is backlog and (client := session.client) is not None:
             protocol = client.protocol
             unwritten_bytes = max(protocol.out.size, len(protocol.kept))
-            is_full = outgoing.waiting or unwritten_bytes > self._slow_bytes
+            is_full = outgoing.waiting or unwritten_bytes > self.slow_bytes
             if is_full or not client.is_answered:
                 break  # `refill` comes again
             before = store.steps

@@ -159,8 +159,8 @@ class Decoder(Framing, LongPublishes):
     ) -> list[Packet]:
         """Decode what has arrived; give the packets that are complete.
 
-        Never raises on bad input: the packets before the fault are returned,
-        `violation` is set, and from then on nothing is decoded any more.
+        Never raises on bad input: the packets before the fault are returned, `violation`
+        is set, and then nothing is decoded any more.
 
         After `portion_bytes` no further packet is begun; `feed` nothing to go on. What
         a PUBLISH without properties has beyond 127 bytes is no part of them: it is no
@@ -175,15 +175,16 @@ class Decoder(Framing, LongPublishes):
             packets.append(ack)
             return packets
         data, at = self._gone_on(data, packets)
-        begun, known = at, len(packets)
+        if (begun := at) == len(data):
+            return packets
+        known = len(packets)
         at, last = self._decode(data, at, packets, at + portion_bytes)
         if count := len(packets) - known:
             self.usual_bytes = (at - begun) // count
-        if at < len(data) and self.violation is None:
-            if last <= at < len(data) - 1:
-                self._rest = data, at
-            else:
-                self._hold(data, at)
+        if last <= at < len(data) - 1 and self.violation is None:
+            self._rest = data, at
+        elif at < len(data) and self.violation is None:
+            self._hold(data, at)
         return packets
 
     def _lone_ack(self, data: bytes) -> Packet | None:

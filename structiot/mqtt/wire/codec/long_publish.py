@@ -41,17 +41,38 @@ class LongPublish:
         begun: The part of it that is there.
     """
 
-    __slots__ = ("_at", "_file", "_size", "_space", "held_bytes", "message")
+    __slots__ = ("_at", "_file", "_size", "_space", "_whole", "held_bytes", "message")
 
     def __init__(self, message: Message, size: int, begun: memoryview) -> None:
         self.message: Message = message
-        self.held_bytes: int = min(size, max(FIRST_BYTES, GROWTH * len(begun)))
+        self.held_bytes: int = 0
         self._size = size
         self._at = 0
         # What is written into the buffer of such a file is its value, without a copy.
-        self._file = BytesIO(bytes(self.held_bytes))
+        self._file = BytesIO()
         self._space: memoryview | None = None
+        # All of the payload, if it came in one piece.
+        self._whole: bytes | None = None
+        if begun:
+            self._begin(begun)
+
+    def _begin(self, begun: memoryview) -> None:
+        self.held_bytes = min(self._size, max(FIRST_BYTES, GROWTH * len(begun)))
+        self._file = BytesIO(bytes(self.held_bytes))
         self.put(begun)
+
+    @property
+    def whole_bytes(self) -> int:
+        """The size of the payload, if nothing of it has come."""
+        return 0 if self._at else self._size
+
+    def give(self, data: bytes) -> None:
+        """Take what comes first: what is all of it stays where it is."""
+        if len(data) == self._size:
+            self._whole, self._at = data, len(data)
+            self.held_bytes = len(data)
+        else:
+            self._begin(memoryview(data))
 
     @property
     def is_complete(self) -> bool:
@@ -62,7 +83,7 @@ class LongPublish:
         """Where the next bytes belong; good until the next call of anything here."""
         self._release()
         if self._at == self.held_bytes:
-            self.held_bytes = min(self._size, GROWTH * self._at)
+            self.held_bytes = min(self._size, max(FIRST_BYTES, GROWTH * self._at))
             self._file.seek(self.held_bytes - 1)
             self._file.write(b"\0")
         self._space = space = self._file.getbuffer()[self._at :]
@@ -87,7 +108,9 @@ class LongPublish:
         """Give the message, once it is complete."""
         self._release()
         message = self.message
-        message.payload = message.data = self._file.getvalue()
+        if (payload := self._whole) is None:
+            payload = self._file.getvalue()
+        message.payload = message.data = payload
         return message
 
     def _release(self) -> None:
@@ -104,13 +127,16 @@ class LongPublishes(ABC):
         long: The one that is coming; None is none.
         expects_long: Whether the last packet was a long PUBLISH: the next one may be, and
             whoever reads little of it now has to copy little.
+        head_bytes: What that had before its payload.
     """
 
     remembered: Remembered
+    violation: ProtocolViolation | None
     _version: int
 
     def __init__(self) -> None:
         self.expects_long: bool = False
+        self.head_bytes: int = 0
         self.long: LongPublish | None = None
 
     def forget_long(self) -> None:
@@ -128,6 +154,16 @@ class LongPublishes(ABC):
         Whoever uses it says how much has come by `filled`, and feeds nothing then.
         """
         return memoryview(b"") if self.long is None else self.long.space()
+
+    @property
+    def whole_bytes(self) -> int:
+        """How much of a payload is to come, if nothing of it has; else 0."""
+        return 0 if self.long is None else self.long.whole_bytes
+
+    def give(self, data: bytes) -> None:
+        """The first of it was received, or all, which then is the payload."""
+        if self.long is not None:
+            self.long.give(data)
 
     def filled(self, size: int) -> None:
         """So many bytes were received into `space`."""
@@ -149,13 +185,29 @@ class LongPublishes(ABC):
                 self.long, self.expects_long = None, True
         return at
 
-    def _begin(self, data: bytes, at: int, header: int, size: int) -> bool:
+    def begin_long(self, data: bytes) -> bool:
+        """Begin a long PUBLISH with what would be fed next; if it is none, feed it.
+
+        As `feed` does, but with its head alone, and nobody has to be told of a packet
+        that is not complete.
+        """
+        if self.is_amid or self.violation is not None:
+            return False
+        try:
+            header, size = self._measure(data, 0)
+        except ProtocolViolation:
+            return False
+        return size > len(data) and self._begin(data, 0, header, size, least=1)
+
+    def _begin(
+        self, data: bytes, at: int, header: int, size: int, least: int = BEGUN_BYTES
+    ) -> bool:
         """Begin a long PUBLISH, of which enough is there, but not all.
 
         What is wrong with it is found out when it is complete.
         """
         flags, end = data[at] ^ PUBLISH, len(data)
-        is_long = size >= LONG_BYTES and end - at >= BEGUN_BYTES
+        is_long = size >= LONG_BYTES and end - at >= least
         if not is_long or flags not in PUBLISH_FLAGS:
             return False
         first = at + header
@@ -178,9 +230,18 @@ class LongPublishes(ABC):
             return False
         message = Message(topic, packet_id=packet_id, properties=properties)
         message.flags = flags
+        self.head_bytes = payload_at - at
         begun = memoryview(data)[payload_at:]
         self.long = LongPublish(message, at + size - payload_at, begun)
         return True
+
+    @property
+    @abstractmethod
+    def is_amid(self) -> bool:
+        """Whether something is held that was not decoded."""
+
+    @abstractmethod
+    def _measure(self, data: bytes, at: int) -> tuple[int, int]: ...
 
     @abstractmethod
     def _topic(

@@ -21,6 +21,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from structiot import Environment
 from structiot._kit.flow.tasks import service_group
 from structiot.gateway import Gateway, open_gateway
+from structiot.meross.stats import Call
 from structiot.mqtt import Message, open_broker, open_mqttclient
 from structiot.sim import (
     DialInSim,
@@ -192,10 +193,15 @@ class EnduranceHouse:
         return f"meross_{self.plug.uuid}"
 
     def held(self) -> dict[str, int]:
-        """Give what the process holds: objects, blocks and tasks."""
+        """Give what the process holds: objects, blocks and tasks.
+
+        Without the calls that `meross.stats` remembers: 4,096 are many days'.
+        """
         gc.collect()
+        objects = gc.get_objects()
+        calls = sum(isinstance(one, Call) for one in objects)
         return {
-            "objects": len(gc.get_objects()),
+            "objects": len(objects) - 2 * calls,
             "blocks": sys.getallocatedblocks(),
             "tasks": len(anyio.get_running_tasks()),
         }
@@ -312,7 +318,7 @@ async def endurance_house(
             )
         )
         house.platform = await enter(
-            sim_sepl_platform(records_kept=1000, environment=world)
+            sim_sepl_platform(records_kept=100, environment=world)
         )
         await house.open_broker()
         environment = Environment(

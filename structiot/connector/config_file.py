@@ -144,7 +144,9 @@ def _bytes_of(path: Path) -> bytes:
         except OSError:
             _log.warning("others can read %s, which has a password", path)
         else:
-            _log.warning("others could read %s: it is closed to them", path)
+            mode = stat.S_IMODE(status.st_mode)
+            text = "others could read %s; its mode was changed from %04o to 0600"
+            _log.warning(text, path, mode)
     return data
 
 

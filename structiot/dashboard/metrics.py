@@ -23,21 +23,24 @@ from prometheus_client.metrics_core import Metric
 from structiot.dashboard.measures import Measure, measure_of
 from structiot.gateway import Gateway, status_of
 from structiot.gateway.drivers import ServedDevice
+from structiot.gateway.entities.commands import takes_commands
+from structiot.gateway.entities.flows import flow_of
 from structiot.gateway.gateway import VERSION
 from structiot.gateway.status import GatewayStatus, StoreStatus, TaskStatus
 from structiot.gateway.values import values_of
-from structiot.model import BinarySensor, Fan, Light, Siren, Switch
+from structiot.model import BinarySensor, Fan, Light, Sensor, Siren, Switch
 
 __all__ = ["CONTENT_TYPE", "metrics_text"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4"
 _DEVICES_A_TURN = 10
 _ON_OFF = (BinarySensor, Fan, Light, Siren, Switch)
+_POWER = "structiot_power_watts"
 _STATES: Mapping[object, float] = {"ON": 1.0, "OFF": 0.0}
 
 
 class _Families:
-    """Metrics by name; what has the same labels once more is added up."""
+    """Metrics by name; each has the same labels once, or Prometheus would take none."""
 
     def __init__(self) -> None:
         self._values: dict[str, dict[tuple[str, ...], float]] = {}
@@ -58,8 +61,7 @@ class _Families:
             kind = CounterMetricFamily if is_counter else GaugeMetricFamily
             self._families[key] = kind(name, about, labels=list(labels or ()))
             self._values[key] = {}
-        values, at = self._values[key], tuple((labels or {}).values())
-        values[at] = values.get(at, 0.0) + value
+        self._values[key][tuple((labels or {}).values())] = value
 
     def collect(self) -> Iterator[Metric]:
         for key, family in self._families.items():
@@ -109,7 +111,7 @@ def _add_device(
     about = "Whether the device can be reached."
     is_up = float(device.is_available)
     families.add("structiot_device_available", about, is_up, of_device)
-    heard = None
+    heard, watts = None, {}
     for entity, value in values_of(device, now_utc):
         if value.at_utc is not None:
             heard = max(heard or value.at_utc, value.at_utc)
@@ -121,11 +123,40 @@ def _add_device(
                 about = "Whether it is on: 1, or 0."
                 families.add("structiot_on", about, _STATES[value.value], labels)
         elif isinstance(value.value, int | float):
-            _add_figure(families, *measure_of(entity), value.value, labels)
+            measure, unit = measure_of(entity)
+            _add_figure(families, measure, unit, value.value, labels)
+            if measure.name == _POWER:
+                watts[entity.key] = measure.value(value.value)
+    _add_flow(families, device, watts, of_device)
     if heard is not None:
         about = "When something was heard of the device last."
         name = "structiot_device_heard_timestamp_seconds"
         families.add(name, about, heard.timestamp(), of_device)
+
+
+def _add_flow(
+    families: _Families,
+    device: ServedDevice,
+    watts: dict[str, float],
+    of_device: dict[str, str],
+) -> None:
+    entities = device.entities.values()
+    names = {
+        one.key: one.name or ""
+        for one in entities
+        if isinstance(one, Sensor) and measure_of(one)[0].name == _POWER
+    }
+    flow = flow_of(
+        {key: watt for key, watt in watts.items() if key in names},
+        names,
+        is_switched=any(map(takes_commands, entities)),
+    )
+    if flow is not None:
+        labels = {**of_device, "meters": "circuits" if flow.is_circuits else "itself"}
+        about = "What the device draws in all."
+        families.add("structiot_device_drawn_watts", about, flow.drawn_w, labels)
+        about = "What the device produces in all."
+        families.add("structiot_device_produced_watts", about, flow.produced_w, labels)
 
 
 def _add_figure(
@@ -192,6 +223,11 @@ def _add_traffic(families: _Families, gateway: Gateway) -> None:
         ("refused", "Messages that it has not.", publisher.refused),
         ("received", "Messages that were for the gateway.", service.received),
         ("connections", "How often a broker has accepted it.", service.connections),
+        (
+            "response_topics_passed_over",
+            "Messages that ask for an answer where the gateway gives none.",
+            service.response_topics_passed_over,
+        ),
     ):
         families.add(f"structiot_mqtt_{name}", about, count, is_counter=True)
 

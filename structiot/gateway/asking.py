@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from structiot._kit.text import printable
 from structiot.gateway.context import GatewayContext
 from structiot.gateway.entities.topics import Topics
-from structiot.mqtt import PublishProperties
+from structiot.mqtt import Message
 
 __all__ = ["Asked"]
 
@@ -36,24 +37,31 @@ class Asked:
     expires_in_s: float = math.inf
 
     @classmethod
-    def of(
-        cls,
-        topic: str,
-        payload: bytes,
-        properties: PublishProperties | None,
-        topics: Topics,
-    ) -> Self:
-        """Take a message; nobody has us answer where only devices and gateways speak."""
+    def of(cls, message: Message, context: GatewayContext) -> Self:
+        """Take a message; nobody has us answer where only devices and gateways speak.
+
+        A response topic that is passed over is counted, and said once a minute.
+        """
+        properties = message.properties
         if properties is None:
-            return cls(topic=topic, payload=payload)
+            return cls(topic=message.topic, payload=message.payload)
         response_topic = properties.response_topic or ""
+        if response_topic and not _may_answer(response_topic, context.topics):
+            context.response_topics_passed_over += 1
+            context.warnings.say(
+                "no answer goes to %s, which a message to %s names: it is below a topic "
+                "where only devices and gateways speak (%s/, %s/), or is no plain topic",
+                printable(response_topic, most=100),
+                printable(message.topic, most=100),
+                context.topics.base,
+                context.topics.discovery_prefix,
+            )
+            response_topic = ""
         expiry_s = properties.message_expiry_s
         return cls(
-            topic=topic,
-            payload=payload,
-            response_topic=response_topic
-            if _may_answer(response_topic, topics)
-            else "",
+            topic=message.topic,
+            payload=message.payload,
+            response_topic=response_topic,
             correlation=properties.correlation_data,
             expires_in_s=math.inf if expiry_s is None else expiry_s,
         )

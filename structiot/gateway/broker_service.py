@@ -100,6 +100,11 @@ class BrokerService:
         # Whether commands are heard, or it is known why not.
         self._is_settled = anyio.Event()
 
+    @property
+    def response_topics_passed_over(self) -> int:
+        """How many messages asked for an answer where the gateway gives none."""
+        return self._context.response_topics_passed_over
+
     async def serve(self, client: MqttClient, until: anyio.Event) -> None:
         """Serve a client until the event is set, and say goodbye.
 

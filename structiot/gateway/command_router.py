@@ -40,8 +40,7 @@ class CommandRouter:
             self._take(message, device, None)
 
     def _take(self, message: Message, slug: str, entity: str | None) -> None:
-        topics = self._context.topics
-        asked = Asked.of(message.topic, message.payload, message.properties, topics)
+        asked = Asked.of(message, self._context)
         device = self._directory.by_slug.get(slug)
         if message.retain:
             error = (
@@ -74,7 +73,7 @@ class CommandRouter:
         told = outcome(CommandRefused(error))
         if order is not None and order.id is not None:
             told = {"id": order.id, **told}
-        topic = topics.result(slug, entity or "") if is_answered else ""
+        topic = self._context.topics.result(slug, entity or "") if is_answered else ""
         asked.answer(self._context, told, topic=topic)
 
     def _known(self) -> str:

@@ -63,7 +63,8 @@ def tell_refused(
     that cannot be a level of a topic has no error topic.
     """
     device_shown, entity_shown = (printable(one, most=100) for one in (device, entity))
-    _log.warning("%s: command %s refused: %s", device_shown, entity_shown, error)
+    what = f"command {entity_shown}" if entity_shown else "a command for several"
+    _log.warning("%s: %s refused: %s", device_shown, what, error)
     if is_level(device):
         told: dict[str, object] = {
             "error": error,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
+import anyio
+
 from structiot._kit.flow.backoff import Backoff
+from structiot._kit.rare_lines import RareLines
 from structiot.gateway.announcer import Announcer
 from structiot.gateway.config.places import DeviceSection
 from structiot.gateway.energy_totals import EnergyTotals
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from structiot.gateway.device import GatewayDevice
 
 __all__ = ["GatewayContext", "Places", "TopicSink"]
+
+_log = logging.getLogger(__name__)
 
 
 class TopicSink(Protocol):
@@ -79,7 +85,7 @@ class Places(Protocol):
 class GatewayContext:
     """What all devices and drivers of one gateway share.
 
-    Only `retry`, `command_s` and `devices` change, when the configuration is reloaded.
+    `retry`, `command_s` and `devices` change when the configuration is reloaded.
 
     Attributes:
         topics: The gateway's topics.
@@ -96,6 +102,8 @@ class GatewayContext:
         emit: Tells the gateway's holder what happens.
         devices_changed: Told when there are others, or one is another than it was.
         devices: What the configuration says of single devices, by their level in topics.
+        warnings: Lines of the log that whoever asks something brings about.
+        response_topics_passed_over: How many there were where nobody is answered.
     """
 
     topics: Topics
@@ -112,6 +120,10 @@ class GatewayContext:
     emit: Callable[[GatewayEvent], None]
     devices_changed: Callable[[], None] = lambda: None
     devices: Mapping[str, DeviceSection] = field(default_factory=dict)
+    warnings: RareLines = field(
+        default_factory=lambda: RareLines(_log, anyio.current_time)
+    )
+    response_topics_passed_over: int = 0
 
     def retrying(self) -> Retrying:
         """Begin a schedule of attempts."""

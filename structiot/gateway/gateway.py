@@ -193,8 +193,8 @@ class Gateway:
         return {name: runner.status for name, runner in self.runners.items()}
 
     def mailboxes(self) -> list[MailboxStatus]:
-        """Tell what waits for those who listen."""
-        return list(map(MailboxStatus.of, self._listeners))
+        """Tell what waits for those who listen: for whom it is most, and what all lost."""
+        return MailboxStatus.of_all(list(self._listeners))
 
     @property
     def link_status(self) -> tuple[LinkStatus, ...]:

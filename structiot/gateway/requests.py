@@ -94,11 +94,10 @@ class GatewayRequests:
 
     def take(self, message: Message) -> None:
         """Take whatever somebody has published on a topic of requests."""
-        topics = self._context.topics
-        what = topics.request_of(message.topic)
+        what = self._context.topics.request_of(message.topic)
         if what is None:
             return
-        asked = Asked.of(message.topic, message.payload, message.properties, topics)
+        asked = Asked.of(message, self._context)
         given: Given = {}
         if message.retain:
             self._refuse(asked, what, None, "a retained request is not obeyed")

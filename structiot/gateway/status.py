@@ -5,7 +5,8 @@ It is what the page *Gateway*, `structiot top`, the metrics and `structiot docto
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -103,6 +104,14 @@ class MailboxStatus:
         return cls(
             name=box.name, waiting=len(box), most=box.max_items, dropped=box.dropped
         )
+
+    @classmethod
+    def of_all(cls, boxes: Sequence[Mailbox[Any]]) -> list[MailboxStatus]:
+        """Tell of equal mailboxes as of one: the fullest, with what all have lost."""
+        if not boxes:
+            return []
+        fullest = cls.of(max(boxes, key=len))
+        return [replace(fullest, dropped=sum(one.dropped for one in boxes))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

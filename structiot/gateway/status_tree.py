@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 from structiot._kit.rare_lines import RareLines
-from structiot._kit.text import printable
+from structiot._kit.text import printable, told_apart
 from structiot.errors import InternalError
 from structiot.gateway.events import BrokerLost
 from structiot.gateway.isolation import called
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["status_of"]
 
 T = TypeVar("T")
+Named = TypeVar("Named", LinkStatus, BudgetStatus, MailboxStatus)
 
 _log = logging.getLogger(__name__)
 
@@ -67,11 +69,17 @@ def status_of(gateway: Gateway) -> GatewayStatus:
     return GatewayStatus(
         started_utc=gateway.started_utc,
         tasks=(_gateway_task(gateway, now_utc),),
-        links=tuple(links),
-        budgets=tuple(budgets),
-        mailboxes=tuple(mailboxes),
+        links=_told_apart(links),
+        budgets=_told_apart(budgets),
+        mailboxes=_told_apart(mailboxes),
         store=None if history is None else history.status(),
     )
+
+
+def _told_apart(told: Sequence[Named]) -> tuple[Named, ...]:
+    """Give each a name of its own: who counts by names counts none twice."""
+    names = told_apart([one.name for one in told])
+    return tuple(replace(one, name=name) for one, name in zip(told, names, strict=True))
 
 
 # ---------------------------------------------------------------- what runs

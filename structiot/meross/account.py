@@ -231,10 +231,8 @@ class Meross:
         tg.start_soon(self._listing.run, brokers, name="structiot.meross list")
         tg.start_soon(self._keep_learning, name="structiot.meross learn")
         if before and not await self._listing.is_there(within_s=_CLOUD_S):
-            text = (
-                "%d devices are as the cloud has listed them before, and may be others"
-            )
-            _log.warning(text, len(before))
+            text = "taken as the cloud has listed it before, and may be otherwise: %s"
+            _log.warning(text, counted(len(before), "device"))
             async with self._taking:
                 if not self._devices:
                     await self._take(before)

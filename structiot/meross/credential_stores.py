@@ -62,7 +62,7 @@ class FileStore:
     ) -> None:
         found = default_file(email) if path is None else Path(fspath(path))
         if "\0" in str(found):
-            raise ConfigError("the file for Meross's token: no file has such a name")
+            raise ConfigError("no file has the name that is given for Meross's token")
         self.path: Path = found
 
     def __repr__(self) -> str:
@@ -136,10 +136,10 @@ class FileStore:
             raise ConfigError(message) from None
         # What is somebody else's file is none that we may close to others.
         if os.name == "posix" and status.st_mode & _OTHERS:
-            self._close_to_others()
+            self._close_to_others(stat.S_IMODE(status.st_mode))
         return found
 
-    def _close_to_others(self) -> None:
+    def _close_to_others(self, mode: int) -> None:
         try:
             self.path.chmod(0o600)
         except OSError as exc:
@@ -148,7 +148,8 @@ class FileStore:
                 f"changed: {path_fault(exc)}; make it the user's own (chmod 600)"
             )
             raise ConfigError(message) from None
-        _log.warning("others could read %s, a token: it is closed to them", self.path)
+        text = "others could read %s, a token; its mode was changed from %04o to 0600"
+        _log.warning(text, self.path, mode)
 
     def _places(self) -> tuple[Path, Path]:
         """Give the file, whose folder is made, and where it is written first."""

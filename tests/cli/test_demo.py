@@ -23,7 +23,7 @@ from structiot.cli.demo import broker as demo_broker
 from structiot.cli.demo import systems as demo_systems
 from structiot.cli.demo.broker import DemoBroker, open_demo_gateway
 from structiot.cli.demo.house import House
-from structiot.cli.demo.view import LiveTable, plain_line
+from structiot.cli.demo.view import LiveTable, PlainLines, plain_line
 from structiot.cli.main import run_program
 from structiot.errors import ConnectFailed
 from structiot.gateway import (
@@ -169,6 +169,26 @@ def test_clients_are_told_only_what_they_do_not_assume():
 )
 def test_an_event_is_one_line(event, line):
     assert plain_line(event) == line
+
+
+async def test_what_can_be_done_is_said_before_what_happens():
+    said: list[str] = []
+    lines = PlainLines(said.append)
+    lines.tell("one")
+    assert said == []
+    lines.say_first("switch it")
+    lines.tell("two")
+    assert said == ["switch it", "one", "two"]
+
+
+async def test_what_happens_does_not_wait_for_ever():
+    said: list[str] = []
+    lines = PlainLines(said.append)
+    for number in range(501):
+        lines.tell(str(number))
+    assert len(said) == 501
+    lines.say_first("switch it")
+    assert said[-1] == "switch it"
 
 
 @asynccontextmanager

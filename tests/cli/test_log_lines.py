@@ -63,12 +63,15 @@ def say(capsys: pytest.CaptureFixture[str], *arguments: str, times: int = 1) -> 
 def test_text_is_a_line_each(capsys):
     first, second = say(capsys).splitlines()
     assert first.endswith(" WARNING: the strip is gone")
-    assert second.endswith(" ERROR: it failed")
+    assert second.endswith(" ERROR: it failed: ValueError: odd")
 
 
 def test_json_is_an_object_each(capsys):
     told = [json.loads(line) for line in say(capsys, "--log-format=json").splitlines()]
-    assert [one["message"] for one in told] == ["the strip is gone", "it failed"]
+    assert [one["message"] for one in told] == [
+        "the strip is gone",
+        "it failed: ValueError: odd",
+    ]
     assert [one["level"] for one in told] == ["warning", "error"]
     assert told[0]["logger"] == "structiot.gateway.somewhere"
     assert told[0]["time"].endswith("+00:00")
@@ -80,6 +83,16 @@ def test_json_has_tracebacks_where_they_are_wanted(capsys, monkeypatch):
     text = say(capsys, "--log-format=json", "--debug")
     told = [json.loads(line) for line in text.splitlines()]
     assert "ValueError: odd" in told[1]["traceback"]
+    assert told[1]["message"] == "it failed"
+
+
+def test_what_is_said_already_is_not_said_twice(capsys, monkeypatch):
+    monkeypatch.setattr(
+        LOG,
+        "exception",
+        lambda text: LOG.error("odd: %s", text, exc_info=True),  # noqa: LOG014
+    )
+    assert say(capsys).splitlines()[1].endswith(" ERROR: odd: it failed")
 
 
 @pytest.mark.parametrize("text_format", ["text", "json"])
@@ -167,7 +180,7 @@ def test_for_the_journal_a_line_has_its_priority(capsys, monkeypatch, tmp_path):
         say(capsys)
     assert file.read_text().splitlines() == [
         "<4>the strip is gone",
-        "<3>it failed",
+        "<3>it failed: ValueError: odd",
     ]
 
 

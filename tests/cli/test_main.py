@@ -90,6 +90,20 @@ def test_an_unknown_command_is_a_wrong_use(capsys):
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rnu"], "No such command 'rnu'. Did you mean 'run'?"),
+        (["mqtt", "pbu"], "No such command 'pbu'. Did you mean 'pub'?"),
+        (["history", "queryy"], "No such command 'queryy'. Did you mean 'query'?"),
+        (["xyzzy"], "No such command 'xyzzy'.\n"),
+    ],
+)
+def test_the_nearest_command_is_proposed(words: list[str], said: str, capsys):
+    assert run_program(words) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("option", "said"),
     [
         ("--foo", "'--foo'.\n"),
@@ -232,7 +246,7 @@ def test_the_line_for_a_shell_says_nothing_where_there_is_no_program(
 LONG_COMMANDS = {
     "mqtt broker -p0": "listening at",
     "sim maxsmart --http-port 0 --udp-port 0": "127.0.0.2",
-    "demo --devices 3": "watch it",
+    "demo --devices 4": "watch it",
 }
 
 

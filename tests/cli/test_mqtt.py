@@ -321,7 +321,7 @@ def test_a_request_is_answered(run, listen):
     helper = listen("-tquestion", "-F%R", "-C1")
     assert run("request", "-t", "question", "-m", "why", "-W", "1")[0] == TIMED_OUT
     out, _ = helper.communicate(timeout=10)
-    assert out.startswith("structiot/reply/")
+    assert out.startswith("structiot-reply/")
     run("pub", "-t", "answer", "-m", "42", "-r")
     status, out = run("request", "-V311", "-t", "q", "-e", "answer", "-v")
     assert (status, out) == (0, b"answer 42\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from structiot._kit.flow.tasks import service_group
 from structiot.cli._common.systemd import ServiceManager
+from tests._support.sources import ROOT
 
 pytestmark = pytest.mark.virtual_time
 
@@ -182,3 +184,10 @@ def test_a_socket_of_another_kind_is_said(caplog):
     assert caplog.messages == [
         "systemd is told nothing: vsock:2:1234 is no unix socket"
     ]
+
+
+def test_the_unit_names_nothing_that_is_not_installed():
+    unit = (ROOT / "deploy" / "structiot.service").read_text("utf-8")
+    assert set(re.findall(r"/opt/structiot/\S+", unit)) == {
+        "/opt/structiot/bin/structiot"
+    }

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from structiot.cli.main import run_program
-from structiot.cli.top.house import House, total_w
+from structiot.cli.top.house import House, flow_in
 from structiot.cli.top.screen import drawn
 from structiot.errors import LinkLost
 from structiot.gateway import Gateway, load_config, open_gateway
@@ -74,9 +74,11 @@ def test_the_one_that_draws_most_is_first():
     )
     assert [one.name for one in house.devices()] == ["Oven", "Lamp"]
     assert [one.name for one in house.devices("name")] == ["Lamp", "Oven"]
-    assert total_w(house.devices()) == 1907.5
+    flow = flow_in(house.devices())
+    assert flow is not None
+    assert (flow.drawn_w, flow.produced_w) == (1907.5, 0)
     shown = picture(house)
-    assert "1.91 kW in all, 2 devices" in shown
+    assert "1.91 kW drawn, 2 devices" in shown
     assert "relay on" in shown
     assert "and 1 more" in picture(house, rows=1)
 
@@ -105,6 +107,26 @@ def test_what_a_device_draws(keys, states, unit, expected):
     assert desk.power_w == expected
 
 
+def test_what_is_produced_is_told_apart_and_circuits_are_not_counted_twice():
+    circuits = listed("fuse_box", "power_1", "power_2", "power_3")
+    circuits["entities"].pop()
+    solar = listed("roof", "power_w")
+    solar["entities"][0]["name"] = "Solar power"
+    house = told(
+        gateway__devices=page(listed("oven", "power"), circuits, solar),
+        oven__availability=b"online",
+        fuse_box__availability=b"online",
+        roof__availability=b"online",
+        oven__state=b'{"power": 1900}',
+        fuse_box__state=b'{"power_1": 1900, "power_2": 300, "power_3": -760}',
+        roof__state=b'{"power_w": 590}',
+    )
+    head = (
+        "1.90 kW drawn, 590.0 W produced (in meters of circuits 2.20 kW drawn, 760.0 W"
+    )
+    assert head in picture(house)
+
+
 def test_what_is_away_draws_nothing_that_is_known():
     house = told(
         gateway__devices=page(listed("desk", "power")),
@@ -112,7 +134,7 @@ def test_what_is_away_draws_nothing_that_is_known():
         desk__state=b'{"power": 5}',
     )
     (desk,) = house.devices()
-    assert (desk.is_away, desk.power_w, total_w([desk])) == (True, None, None)
+    assert (desk.is_away, desk.power_w, flow_in([desk])) == (True, None, None)
     assert "1 away" in picture(house)
 
 
@@ -169,7 +191,7 @@ def test_a_figure_that_cannot_be_is_none(figure):
         desk__availability=b"online",
         desk__state=f'{{"power": {figure}}}'.encode(),
     )
-    assert "no power known in all, 1 devices" in picture(house)
+    assert "no power known, 1 device\n" in picture(house)
 
 
 def test_however_many_pages_there_are_the_devices_are_so_many():
@@ -324,7 +346,7 @@ async def test_a_gateway_is_shown_once():
             "states": {},
         },
     ]
-    assert "12.5 W in all, 2 devices, 1 away" in text
+    assert "12.5 W drawn, 2 devices, 1 away" in text
     assert text.index("desk") < text.index("hall")
 
 
@@ -335,9 +357,9 @@ async def test_a_terminal_shows_it_live_until_q():
 
         def sit() -> int:
             with terminal("top", "-L", home.uri, "--every", "0.2") as screen:
-                screen.wait_for("12.5 W in all")
+                screen.wait_for("12.5 W drawn")
                 anyio.from_thread.run_sync(one.tell_state, "power", 1500.0)
-                screen.wait_for("1.50 kW in all")
+                screen.wait_for("1.50 kW drawn")
                 screen.type("q")
                 return screen.ended()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import asyncclick as click
 import pytest
@@ -88,6 +89,38 @@ def test_all_is_known_from_the_environment(capfd):
     assert run_program(["mqtt", "sub", "-ta", "-C1"]) == 0
     assert run_program(["manager", "clients", "--json", "--wait", "0.1"]) == 0
     assert capfd.readouterr().out == "x\n[]\n"
+
+
+@pytest.fixture
+def config(broker: BrokerProcess, tmp_path: Path) -> str:
+    file = tmp_path / "structiot.toml"
+    login = "username = 'ann'\npassword_file = 'secret'\nbase_topic = 'my/house'"
+    file.write_text(f"[mqtt]\nuri = '{broker.uri}'\n{login}\n")
+    (tmp_path / "secret").write_text("word\n")
+    (tmp_path / "secret").chmod(0o600)
+    return str(file)
+
+
+def test_the_configuration_of_a_gateway_says_it_all(config: str, monkeypatch, capfd):
+    monkeypatch.setenv(USER, "bob")
+    assert run_program(["mqtt", "pub", "-tb", "-mx", "-r", "--config", config]) == 0
+    monkeypatch.setenv("STRUCTIOT_MQTT_CONFIG", config)
+    assert run_program(["mqtt", "sub", "-tb", "-C1"]) == 0
+    assert capfd.readouterr().out == "x\n"
+    # As `top` needs it: where the gateway's topics are.
+    state = ["-t", "my/house/gateway/availability", "-m", "offline", "-r"]
+    assert run_program(["mqtt", "pub", *state]) == 0
+    assert run_program(["top", "--once", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["gateway"] == "offline"
+
+
+def test_a_configuration_names_the_broker_and_nothing_else_does(config: str, capfd):
+    assert run_program(["mqtt", "ping", "-p1", "--config", config]) == 2
+    assert "names the broker, as --config does" in capfd.readouterr().err
+    assert run_program(["mqtt", "ping", "-C1", "-u", "bob", "--config", config]) == 1
+    assert "user name or password" in capfd.readouterr().err
+    assert run_program(["mqtt", "ping", "--config", f"{config}.none"]) == 2
+    assert "no such file or directory" in capfd.readouterr().err
 
 
 @pytest.mark.usefixtures("at_home")

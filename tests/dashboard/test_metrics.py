@@ -102,6 +102,35 @@ async def test_each_figure_is_in_one_unit(environment):
     assert "hello" not in text
 
 
+async def test_what_a_house_draws_counts_nothing_twice(environment):
+    keys = ("port_1_power", "port_2_power", "total_power")
+    figures = [Sensor(key=key, unit="W", device_class="power") for key in keys]
+    strip = device("strip", (Switch(key="port_1"), *figures))
+    circuits = device(
+        "fuse_box",
+        [Sensor(key=f"power_{n}", unit="W", device_class="power") for n in (1, 2)],
+    )
+    async with house(environment) as home:
+        for one in (strip, circuits):
+            home.add(one)
+        await home.until("strip")
+        await home.until("fuse_box")
+        for key, watts in zip(keys, (40.0, 2.5, 42.5), strict=True):
+            strip.tell_state(key, watts)
+        circuits.tell_state("power_1", 42.5)
+        circuits.tell_state("power_2", -700.0)
+        await anyio.sleep(1)
+        found = await asked(home)
+    drawn = {
+        dict(labels)["meters"]: value
+        for (name, labels), value in found.items()
+        if name == "structiot_device_drawn_watts"
+    }
+    assert drawn == {"itself": 42.5, "circuits": 42.5}
+    of_circuits = {"device": "fuse_box", "system": "toy", "meters": "circuits"}
+    assert at(found, "structiot_device_produced_watts", **of_circuits) == 700
+
+
 async def test_a_device_that_is_away_has_no_figures(environment):
     async with house(environment) as home:
         one = await told(home, {"power": 1.0})

@@ -343,7 +343,7 @@ async def test_the_demonstration_runs_by_itself(backend):
 async def test_the_demonstration_uses_the_broker_it_is_told_and_cleans_up(
     broker, backend
 ):
-    words = ["demo", "--uri", broker.uri, "--devices", "3", "--backend", backend]
+    words = ["demo", "--uri", broker.uri, "--devices", "4", "--backend", backend]
     watch = mosquitto_sub(broker.port, "structiot/#", "homeassistant/#")
     async with running(*watch) as seen, running(*structiot(*words)) as program:
         await seen.until_line("structiot/kitchen_counter/port_1/state ON")

@@ -91,7 +91,7 @@ def refusal_of(file: Path) -> str:
         load_config(file)
     except InvalidConfig as exc:
         lines = "\n".join(map(str, exc.problems))
-        return lines.replace(f"{file.parent}/", "")
+        return lines.replace(f"{file.parent}/", "").replace(str(file.parent), ".")
     return "nothing"
 
 

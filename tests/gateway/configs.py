@@ -27,4 +27,7 @@ def problems_of(folder: Path, text: str) -> list[str]:
     file = written(folder, text)
     with pytest.raises(InvalidConfig) as caught:
         load_config(file)
-    return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
+    return [
+        str(problem).replace(f"{folder}/", "").replace(str(folder), ".")
+        for problem in caught.value.problems
+    ]

@@ -285,7 +285,7 @@ TABLE = [
     ),
     (
         "[mqtt]\nuri = 'mqtts://b'\nca_file = 'nowhere'",
-        ["3:11: ca_file cannot be read: no such file or directory"],
+        ["3:11: ca_file cannot be read: no such file or directory (in .)"],
     ),
     (
         "[mqtt]\ncert_file = 'good'",
@@ -302,7 +302,7 @@ TABLE = [
     ),
     (
         "[mqtt]\nusername = 'u'\npassword_file = 'nowhere'",
-        ["3:17: password_file cannot be read: no such file or directory"],
+        ["3:17: password_file cannot be read: no such file or directory (in .)"],
     ),
     (
         "[mqtt]\nusername = 'u'\npassword_file = 'empty'",
@@ -310,7 +310,7 @@ TABLE = [
     ),
     (
         "[mqtt]\nusername = 'u'\npassword_file = 'binary'",
-        ["3:17: password_file cannot be read: it is not text"],
+        ["3:17: password_file cannot be read: it is not text (binary)"],
     ),
     (
         "[mqtt]\nusername = 'u'\npassword = 'p'\npassword_file = 'good'",
@@ -370,7 +370,7 @@ TABLE = [
     ),
     (
         "[mqtt]\nusername = 'u'\n[broker]\npassword_file = 'nowhere'",
-        ["4:17: password_file cannot be read: no such file or directory"],
+        ["4:17: password_file cannot be read: no such file or directory (in .)"],
     ),
 ]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from structiot.gateway import load_config
+from structiot.gateway import ConfigProblem, InvalidConfig, load_config
 from structiot.gateway.config.assembly import config_model
 from structiot.gateway.config.described import keys_of, sections_of, summary_of
 from structiot.gateway.config.schema import json_schema
@@ -163,6 +163,38 @@ def test_all_that_it_explains_can_be_set():
     kinds = {"type", "additionalProperties", "required"}
     wrong = [one for one in schema.iter_errors(data) if one.validator in kinds]
     assert [one.message for one in wrong] == []
+
+
+# What it wants besides: other keys, and files that are there.
+BESIDES = re.compile(
+    "cannot be read|needs a |is given although|belongs into|is of no account|goes with|"
+    "is for no listener|is listened at already|asks the gateway itself|key is missing"
+)
+
+
+def problems_of(file: Path) -> list[ConfigProblem]:
+    try:
+        load_config(file)
+    except InvalidConfig as exc:
+        return list(exc.problems)
+    return []
+
+
+def test_each_line_that_is_taken_up_alone_has_a_value_that_is_right(tmp_path: Path):
+    file, header, wrong, tried = tmp_path / "structiot.toml", "", [], 0
+    for line in template().text.replace("NAME", "x").splitlines():
+        if line.lstrip("#").startswith("["):
+            header = line.lstrip("#")
+        elif re.match(r"#[\w\"]", line):
+            tried += 1
+            file.write_text(f"{header}\n{line[1:]}\n")
+            wrong += [
+                f"{header} {line}: {problem.message}"
+                for problem in problems_of(file)
+                if problem.line == 2 and not BESIDES.search(problem.message)
+            ]
+    assert tried > 100
+    assert wrong == []
 
 
 def test_it_has_its_defaults_where_it_has_marks():

@@ -7,6 +7,7 @@ have, kind by kind.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,6 +199,29 @@ def test_a_text_whose_pattern_is_none_is_refused():
     text = Text(key="pin", pattern="[0-9")
     with pytest.raises(UsageError, match=r"^the pattern of pin is no regular expressi"):
         announced(entities=[text])
+
+
+@pytest.mark.parametrize(
+    ("rule", "fits", "fits_not"),
+    [
+        ({}, "anything", None),
+        ({"min_length": 1}, "a", None),
+        ({"max_length": 4}, "abcd", "abcde"),
+        ({"min_length": 9}, "a" * 9, "a" * 8),
+        ({"pattern": "[a-z]+|[0-9]+"}, "42", None),
+        ({"min_length": 4, "max_length": 4, "pattern": "[0-9]*"}, "0042", "a042"),
+    ],
+)
+def test_the_rule_of_a_text_allows_the_word_for_what_is_not_known(rule, fits, fits_not):
+    text = announced(entities=[Text(key="t", **rule)])["components"]["t"]
+
+    def allows(value: str) -> bool:
+        is_short = len(value) <= text["max"] and len(value) >= text["min"]
+        return is_short and re.match(text.get("pattern", ""), value) is not None
+
+    assert allows("unknown")
+    assert allows(fits)
+    assert fits_not is None or not allows(fits_not)
 
 
 def test_what_is_not_known_is_left_out():

@@ -193,7 +193,7 @@ async def test_smoke_and_water_are_occurrences(virtual_time, tmp_path):
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [
-        ("password", "no account has this e-mail and password: mend them"),
+        ("password", "no account has this e-mail and password; mend them"),
         ("mfa", "structiot meross login"),
         ("tokens", "too many tokens"),
         ("ban", "disabled, banned"),

@@ -16,6 +16,7 @@ from structiot.errors import AuthRefused, ConfigError, ConnectFailed, UsageError
 from structiot.gateway import (
     BrokerConnected,
     Gateway,
+    InvalidConfig,
     load_config,
     open_gateway,
 )
@@ -183,12 +184,42 @@ async def test_passwords_are_read_again_at_a_reload(network, tmp_path: Path):
         assert await enters("new")
         # One after the other: a login that was refused is tried again.
         file.write_text(f"house:{hash_password('newest')}\n")
-        await reload("wrong")
-        assert not await is_connected_later()
+        with pytest.raises(InvalidConfig, match="password is not that of 'house'"):
+            await reload("wrong")
+        assert await is_connected_later()
         await reload("newest")
         assert await is_connected_later()
     with pytest.raises(UsageError, match="closed"):
         await reload("newest")
+
+
+@pytest.mark.parametrize(
+    ("account", "said"),
+    [
+        ("username = 'houses'\npassword = 'word'", "2:12: username 'houses' is not in"),
+        ("username = 'house'\npassword = 'wrong'", "3:12: password is not that of"),
+        (
+            "username = 'house'\npassword_file = 'own'",
+            "3:17: password_file is not that",
+        ),
+        ("username = 'house'", "2:12: username is not that of 'house'"),
+    ],
+)
+def test_a_login_that_the_gateways_own_broker_refuses_is_an_error_of_the_file(
+    tmp_path: Path, account: str, said: str
+):
+    (tmp_path / "passwords").write_text(f"house:{hash_password('word')}\n")
+    (tmp_path / "own").write_text("wrong\n")
+    (tmp_path / "own").chmod(0o600)
+    file = tmp_path / "structiot.toml"
+    broker = "\n[broker]\npassword_file = 'passwords'\n"
+    file.write_text(f"[mqtt]\n{account}{broker}")
+    with pytest.raises(InvalidConfig) as caught:
+        load_config(file)
+    (problem,) = caught.value.problems
+    assert str(problem).startswith(f"{file}:{said}")
+    file.write_text(f"[mqtt]\nusername = 'house'\npassword = 'word'{broker}")
+    assert load_config(file).mqtt.username == "house"
 
 
 async def test_who_is_in_the_password_file_no_more_is_cut_off_at_a_reload(

@@ -247,7 +247,7 @@ async def test_the_answer_goes_where_mqtt_5_says_with_what_it_says():
 @pytest.mark.parametrize(
     "topic", ["structiot/desk/relay/set", "homeassistant/status", "$SYS/x", "t" * 1025]
 )
-async def test_nobody_has_the_gateway_answer_where_it_should_not(topic):
+async def test_nobody_has_the_gateway_answer_where_it_should_not(topic, caplog):
     device = plug_of("Desk")
     properties = PublishProperties(response_topic=topic, correlation_data=b"7")
     async with asked(device) as (gateway, asker):
@@ -257,6 +257,23 @@ async def test_nobody_has_the_gateway_answer_where_it_should_not(topic):
         assert len(asker.told("desk/relay/result")) == 1
         assert len(asker.told("desk/relay/set")) == 1
         assert gateway.is_connected
+        await asker.say("desk/relay/set", "OFF", properties=properties)
+        assert gateway.broker_service.response_topics_passed_over == 2
+    said = [one for one in caplog.messages if one.startswith("no answer goes to")]
+    assert len(said) == 1
+    assert said[0].startswith(f"no answer goes to {topic[:90]}")
+
+
+async def test_the_clients_own_requests_are_answered_with_default_settings(caplog):
+    device = plug_of("Desk")
+    async with asked(device) as (_, asker):
+        with anyio.fail_after(5):
+            done = await asker.client.request("structiot/desk/relay/set", "ON")
+            pong = await asker.client.request("structiot/gateway/request/ping", "")
+    assert b'"done"' in done.payload
+    assert b'"ok"' in pong.payload
+    assert device.commands == [("relay", True)]
+    assert "no answer goes to" not in caplog.text
 
 
 async def test_a_device_that_is_away_or_is_none_is_answered_too():
@@ -319,10 +336,11 @@ async def test_if_one_of_several_cannot_be_none_is_carried_out(value, said):
 @pytest.mark.parametrize(
     "payload", ["ON", "", "[1]", "{}", "{", b"\xff", '{"a":' * 60 + "1" + "}" * 60]
 )
-async def test_what_is_no_command_for_a_device_is_told(payload):
+async def test_what_is_no_command_for_a_device_is_told(payload, caplog):
     device = plug_of("Desk")
     async with asked(device) as (_, asker):
         await asker.say("desk/set", payload)
+        assert "desk: a command for several refused: a command for a" in caplog.text
         (told,) = asker.told("desk/error")
         assert told["error"].startswith("a command for a device is a JSON object such")
 

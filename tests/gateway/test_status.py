@@ -9,6 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from structiot import Environment
+from structiot.dashboard.metrics import metrics_text
 from structiot.errors import AuthRefused, LinkLost
 from structiot.gateway import load_config, open_gateway, status_of
 from structiot.gateway.drivers import with_driver
@@ -172,7 +173,7 @@ async def test_the_broker_is_named_without_its_credentials():
 async def test_what_the_client_may_hold_and_what_waits_is_told():
     async with serving(scripted(stay)) as gateway:
         await anyio.sleep(1)
-        async with gateway.events():
+        async with gateway.events(), gateway.events():
             status = status_of(gateway)
     (memory,) = status.budgets
     assert (memory.name, memory.unit) == ("memory of the broker connection", "bytes")
@@ -205,6 +206,26 @@ async def test_links_from_device_to_device_are_told_of():
             linked = below(status_of(gateway).tasks[0])["links"]
     states = {one.name: (one.state, bool(one.reason)) for one in linked.children}
     assert list(states.values()) == [("running", False), ("failing", True)]
+
+
+async def test_links_with_equal_ends_are_told_apart_in_words_and_in_figures(caplog):
+    links = [
+        {"from": "a/relay", "to": "b/relay", "on": on, "set": "ON"}
+        for on in ("ON", "OFF")
+    ]
+    made = scripted(stay)
+    with with_driver(made.system, made):
+        config = load_config({"toy": {}, "links": links})
+        async with open_gateway(
+            config, environment=Environment(network=MemoryNetwork())
+        ) as gateway:
+            await anyio.sleep(60)
+            names = [one.name for one in status_of(gateway).links[1:]]
+            text = await metrics_text(gateway)
+    assert names == ["a/relay -> b/relay", "a/relay -> b/relay (2)"]
+    up = [line for line in text.splitlines() if line.startswith("structiot_link_up{")]
+    assert [line.rpartition(" ")[2] for line in up] == ["1.0", "0.0", "0.0"]
+    assert "link a/relay -> b/relay (2): " in caplog.text
 
 
 async def test_a_device_that_floods_is_short_of_its_budget():

@@ -5,8 +5,10 @@ They need PyPI once and some minutes, so they run on request: `nox -s home_assis
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,9 @@ from tests._support.broker_process import BrokerProcess
 from tests._support.ports import free_port
 from tests.home_assistant.core import HomeAssistant
 from tests.home_assistant.environment import hass_program
+from tests.home_assistant.story import Story
+
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -45,3 +50,15 @@ def home(whole_home: Home) -> Iterator[Home]:
     before = len(whole_home.assistant.complaints())
     yield whole_home
     assert whole_home.assistant.complaints()[before:] == []
+
+
+@pytest.fixture
+def serial() -> str:
+    """Each story has a strip of its own."""
+    return f"SWP60000{next(_numbers):08d}"
+
+
+@pytest.fixture
+async def story(home: Home, tmp_path: Path, serial: str) -> AsyncIterator[Story]:
+    async with home.assistant.connected() as api:
+        yield Story(home, api, tmp_path, serial)

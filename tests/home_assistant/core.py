@@ -26,8 +26,12 @@ _STOP_S = 30.0
 _LOOK_EVERY_S = 0.2
 _COMPLAINT = re.compile(r"^\S+ \S+ (WARNING|ERROR|CRITICAL) ")
 # It says so of the topic of a device that has moved to those of its entities, as its own
-# instructions for that have it cleared.
-_ROLLED_BACK = "No device components to cleanup for "
+# instructions for that have it cleared; and for each entity of a device that is gone, for
+# which it clears the topic itself: it finds that too much.
+_ITS_OWN = re.compile(
+    "No device components to cleanup for |"
+    r"Module homeassistant\.components\.mqtt\.discovery is logging too frequently"
+)
 CONFIGURATION = """\
 homeassistant:
   name: House
@@ -169,7 +173,7 @@ class HomeAssistant:
         """Give what it has warned of so far."""
         log = (self.folder / "home-assistant.log").read_text("utf-8")
         lines = [line for line in log.splitlines() if _COMPLAINT.match(line)]
-        return [line for line in lines if _ROLLED_BACK not in line]
+        return [line for line in lines if not _ITS_OWN.search(line)]
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Api]:
@@ -231,6 +235,23 @@ class Api:
             for one in await self.ask("get_states")
             if one["entity_id"] in wanted
         }
+
+    async def entity(self, entity_id: str) -> dict[str, Any]:
+        """Give all that is shown of one entity."""
+        states = await self.ask("get_states")
+        found = [one for one in states if one["entity_id"] == entity_id]
+        assert found, f"{entity_id} is not there"
+        return dict(found[0])
+
+    async def call(self, entity_id: str, service: str, **data: Any) -> None:
+        """Tell an entity something, as its owner does on a page."""
+        await self.ask(
+            "call_service",
+            domain=entity_id.partition(".")[0],
+            service=service,
+            service_data=data,
+            target={"entity_id": entity_id},
+        )
 
     async def rename(self, entity_id: str, new: str) -> None:
         """Give an entity another id, as its owner does."""

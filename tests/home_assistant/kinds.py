@@ -91,6 +91,7 @@ KINDS: tuple[tuple[Entity, State | None], ...] = (
     ),
     (Select(key="spray", name="Spray", options=("off", "on")), "off"),
     (Text(key="sign", name="Sign", max_length=40), "Open"),
+    (Text(key="pin", name="PIN", min_length=4, max_length=4, pattern="[0-9]*"), "0000"),
     (Lock(key="gate", name="Gate", can_open=True), LockState.LOCKED),
     (
         Light(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -57,16 +56,6 @@ async def test_devices_that_dial_in_are_switched_pressed_and_written_to(home, tm
         light, blink = ids[f"{LAMP}_light"], ids[f"{LAMP}_toggle"]
         send, message = ids[f"{DOORBELL}_send"], ids[f"{DOORBELL}_message"]
 
-        async def tell(entity_id: str, service: str, **data: Any) -> None:
-            domain = entity_id.partition(".")[0]
-            await api.ask(
-                "call_service",
-                domain=domain,
-                service=service,
-                service_data=data,
-                target={"entity_id": entity_id},
-            )
-
         async def until(entity_id: str, state: str) -> None:
             async def is_so() -> bool:
                 return bool((await api.states([entity_id]))[entity_id] == state)
@@ -74,13 +63,13 @@ async def test_devices_that_dial_in_are_switched_pressed_and_written_to(home, tm
             await api.until(is_so, what=f"{entity_id} is not {state}")
 
         await until(light, "off")
-        await tell(light, "turn_on")
+        await api.call(light, "turn_on")
         await until(light, "on")
-        await tell(blink, "press")
+        await api.call(blink, "press")
         await until(light, "off")
         # A doorbell sends back what it is sent, which is what has happened then.
         before = (await api.states([message]))[message]
-        await tell(send, "set_value", value="ding")
+        await api.call(send, "set_value", value="ding")
         await until(send, "ding")
 
         async def has_rung() -> bool:

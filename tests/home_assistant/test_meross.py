@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from structiot.gateway.drivers.meross.simulated import SHOWN, simulated_account
 from tests.home_assistant.conftest import Home
 from tests.home_assistant.core import Api
 from tests.home_assistant.energy import energy_is_valid
+from tests.home_assistant.orders import orders, same
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -22,8 +22,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 _WITHIN_S = 150.0
 PREFIX = "structiot_meross_"
 HUNG_ON_THE_HUB = 6
-# What an entity of a kind is told, to be otherwise and back: service, more, state.
-Order = tuple[str, dict[str, Any], str]
 
 
 @asynccontextmanager
@@ -64,30 +62,6 @@ async def all_there(api: Api, gateway: Gateway) -> dict[str, str]:
     return await api.until_available(PREFIX, wanted(), within_s=90)
 
 
-def orders(entity: dict[str, Any]) -> list[Order]:
-    """Say how an entity is told to be otherwise, and back."""
-    domain = entity["entity_id"].partition(".")[0]
-    state, attributes = entity["state"], entity["attributes"]
-    is_on: list[Order] = [("turn_off", {}, "off"), ("turn_on", {}, "on")]
-    match domain:
-        case "switch" | "light" | "fan":
-            return is_on if state == "on" else is_on[::-1]
-        case "cover":
-            return [("open_cover", {}, "open"), ("close_cover", {}, "closed")]
-        case "climate":
-            modes = [("off", "off"), (state, state)]
-            return [("set_hvac_mode", {"hvac_mode": m}, s) for m, s in modes]
-        case "select":
-            other = next(one for one in attributes["options"] if one != state)
-            return [("select_option", {"option": o}, o) for o in (other, state)]
-        case "number":
-            low, high = float(attributes["min"]), float(attributes["max"])
-            figures = (high if float(state) == low else low, float(state))
-            return [("set_value", {"value": f}, str(f)) for f in figures]
-        case _:
-            return []
-
-
 async def test_each_controllable_kind_is_switched_and_back(home, tmp_path):
     async with (
         home.assistant.connected() as api,
@@ -113,13 +87,7 @@ async def test_each_controllable_kind_is_switched_and_back(home, tmp_path):
                 continue
             for service, data, state in orders(entities[entity_id]):
                 told.add((owner, domain))
-                await api.ask(
-                    "call_service",
-                    domain=domain,
-                    service=service,
-                    service_data=data,
-                    target={"entity_id": entity_id},
-                )
+                await api.call(entity_id, service, **data)
 
                 async def obeys(wanted: str = state, one: str = entity_id) -> bool:
                     return same((await api.states([one]))[one], wanted)
@@ -130,13 +98,6 @@ async def test_each_controllable_kind_is_switched_and_back(home, tmp_path):
         assert kinds == {
             *("switch", "light", "cover", "climate", "fan", "select", "number")
         }
-
-
-def same(state: str, wanted: str) -> bool:
-    try:
-        return float(state) == float(wanted)
-    except ValueError:
-        return state == wanted
 
 
 async def test_meters_are_what_the_energy_dashboard_takes(home, tmp_path):

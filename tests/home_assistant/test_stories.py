@@ -6,117 +6,23 @@ entities have the ids that they had, none is unavailable, and the log holds no w
 
 from __future__ import annotations
 
-import itertools
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import Any
+from contextlib import AsyncExitStack
 
 import anyio
 import pytest
 
-from structiot.gateway import Gateway, load_config, open_gateway
+from structiot.gateway import load_config, open_gateway
 from structiot.gateway.drivers import with_driver
 from structiot.sim import FAMILIES, MaxSmartSim, sim_maxsmart
 from tests._support.entity_kinds import entity_kinds
 from tests.e2e.processes import running
-from tests.home_assistant.conftest import Home
-from tests.home_assistant.core import Api
 from tests.home_assistant.energy import energy_is_valid
 from tests.home_assistant.kinds import KINDS, kinds_device, kinds_driver
+from tests.home_assistant.story import HTTP_PORT, UDP_PORT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
-
-HTTP_PORT, UDP_PORT = 18080, 18888
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def serial() -> str:
-    """Each story has a strip of its own."""
-    return f"SWP60000{next(_numbers):08d}"
-
-
-class Story:
-    """A strip, the gateways that serve it one after the other, and Home Assistant."""
-
-    def __init__(self, home: Home, api: Api, folder: Path, serial: str) -> None:
-        self.home = home
-        self.api = api
-        self.serial = serial
-        self.base = f"story{serial[-4:]}"
-        self.state_file = folder / "state.json"
-        self.ids: dict[str, str] = {}
-
-    @property
-    def unique_ids(self) -> str:
-        return f"structiot_maxsmart_{self.serial}_"
-
-    def strip(self, host: str, **more: Any) -> Any:
-        options = {"serial": self.serial, **more}
-        return sim_maxsmart(host, http_port=HTTP_PORT, udp_port=UDP_PORT, **options)
-
-    def config(self, *devices: dict[str, Any], **more: Any) -> dict[str, Any]:
-        mqtt = {"uri": self.home.broker.uri, "base_topic": self.base}
-        gateway = {"id": self.base, "retry_max_s": 1.0}
-        section = {
-            "discover": False,
-            "http_port": HTTP_PORT,
-            "udp_port": UDP_PORT,
-            "poll_s": 0.5,
-            "discover_every_s": 5,
-            "broadcast": ["127.0.0.21", "127.0.0.22"],
-            "devices": list(devices),
-        }
-        return {
-            "mqtt": mqtt | more.pop("mqtt", {}),
-            "gateway": gateway | more.pop("gateway", {}),
-            "maxsmart": section | more,
-        }
-
-    @asynccontextmanager
-    async def gateway(
-        self, *devices: dict[str, Any], slug: str, **more: Any
-    ) -> AsyncIterator[Gateway]:
-        """Run a gateway until everything is there as it was, below this level."""
-        config = load_config(self.config(*devices, **more))
-        async with open_gateway(config, state_file=self.state_file) as gateway:
-            await self.until_settled(gateway, slug)
-            yield gateway
-
-    async def until_settled(self, gateway: Gateway, slug: str) -> None:
-        async def is_announced() -> bool:
-            device = gateway.devices.get(slug)
-            return device is not None and device.is_available and bool(device.states)
-
-        await self.api.until(is_announced, what=f"{slug} is not there")
-        # What Home Assistant is told in order it does in order.
-        await anyio.sleep(2)
-        await self.same_as_before()
-
-    async def same_as_before(self) -> None:
-        ids = await self.api.until_available(self.unique_ids, max(1, len(self.ids)))
-        if not self.ids:
-            await self.customize(ids)
-        else:
-            assert ids == self.ids
-
-    async def customize(self, ids: dict[str, str]) -> None:
-        """Rename an entity, as its owner does."""
-        unique_id = f"{self.unique_ids}port_1"
-        own = f"switch.my_own_{self.serial.lower()}"
-        await self.api.rename(ids[unique_id], own)
-        self.ids = await self.api.until_available(self.unique_ids, len(ids))
-        assert self.ids[unique_id] == own
-
-
-@pytest.fixture
-async def story(home: Home, tmp_path: Path, serial: str) -> AsyncIterator[Story]:
-    async with home.assistant.connected() as api:
-        yield Story(home, api, tmp_path, serial)
-
 
 AT = "127.0.0.21"
 MOVED = "127.0.0.22"

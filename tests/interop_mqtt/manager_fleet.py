@@ -30,7 +30,10 @@ PERIOD_S = 2.0
 
 
 class LoadBalancer:
-    """A network that takes each new connection to the next node that is there."""
+    """A network that takes each new connection to the next node that is there.
+
+    A port is the number of a node's listener, from 1 on.
+    """
 
     def __init__(self) -> None:
         self.ports: list[list[int]] = []
@@ -41,7 +44,7 @@ class LoadBalancer:
             self._turn += 1
             ports = self.ports[self._turn % len(self.ports)]
             try:
-                return await REAL_NETWORK.connect_tcp(host, ports[port])
+                return await REAL_NETWORK.connect_tcp(host, ports[port - 1])
             except ConnectFailed:
                 continue
         raise ConnectFailed("no node is there", host=host, port=port)
@@ -61,7 +64,7 @@ class Device:
         self.device: ManagedDevice | None = None
 
     async def run(self, environment: Environment) -> None:
-        dialect, port = ("D4", 1) if self.is_old else ("structiot", 0)
+        dialect, port = ("D4", 2) if self.is_old else ("structiot", 1)
         async with (
             open_manager_client(
                 "127.0.0.1",

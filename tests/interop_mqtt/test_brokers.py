@@ -188,6 +188,9 @@ async def test_what_a_sleeping_session_missed_is_delivered_at_its_return(
         async with open_lasting() as client:
             # The block of a subscription would unsubscribe at its end.
             assert await client.subscribe([(mine, 1)]) == [1]
+        # NATS server takes a moment to see the goodbye: what it sends on the closed
+        # connection meanwhile it repeats after 30 seconds only.
+        await anyio.sleep(0.3)
         for number in range(10):
             await other.publish(mine, b"%d" % number, qos=1)
         async with open_lasting() as client, client.events() as events:

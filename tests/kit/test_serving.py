@@ -221,7 +221,7 @@ async def test_more_clients_than_allowed_are_turned_away(
         await first.aclose()
         await anyio.wait_all_tasks_blocked()
         assert await says(await place.dial(), b"x")
-    assert "2 clients are connected, 127.0.0.1 is turned away" in caplog.text
+    assert "2 clients connected already, 127.0.0.1 is turned away" in caplog.text
 
 
 @pytest.mark.parametrize("is_of_one_address", [False, True])
@@ -274,7 +274,7 @@ async def test_a_storm_of_those_turned_away_is_said_once_and_counted(
         assert await says(client, b"x")
         for _ in range(500):
             assert await is_closed(await place.dial())
-        first = "1 clients are connected, 127.0.0.1 is turned away"
+        first = "1 client connected already, 127.0.0.1 is turned away"
         assert caplog.messages == [first]
         await anyio.sleep(61)
         assert caplog.messages[1:] == ["connections were turned away: 499 more"]

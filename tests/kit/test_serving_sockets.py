@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from dataclasses import replace
+from pathlib import Path
 
 import anyio
 import pytest
@@ -11,7 +13,7 @@ import trustme
 from anyio.abc import SocketAttribute
 
 from structiot._kit.net.network import REAL_NETWORK
-from structiot._kit.net.serving import ClientStream
+from structiot._kit.net.serving import ClientStream, Endpoint
 from structiot._kit.net.tls import client_context, server_context, start_tls
 from tests.kit.dial_in import HERE, echo, hall, says
 
@@ -47,13 +49,18 @@ async def test_what_the_kernel_does_not_take_at_once_is_written_by_a_task():
         await stream.aclose()
 
 
+def encrypted(folder: Path) -> tuple[Endpoint, ssl.SSLContext]:
+    """Where clients dial in through TLS, and what they need for it."""
+    authority, file = trustme.CA(), folder / "both.pem"
+    authority.issue_cert("here").private_key_and_cert_chain_pem.write_to_path(file)
+    here = replace(HERE, ssl_context=server_context(certfile=file))
+    return here, client_context(cadata=authority.cert_pem.bytes().decode())
+
+
 async def test_what_was_encrypted_and_not_taken_by_the_kernel_is_written_by_a_task(
     tmp_path,
 ):
-    authority, file = trustme.CA(), tmp_path / "both.pem"
-    authority.issue_cert("here").private_key_and_cert_chain_pem.write_to_path(file)
-    here = replace(HERE, ssl_context=server_context(certfile=file))
-    trusting = client_context(cadata=authority.cert_pem.bytes().decode())
+    here, trusting = encrypted(tmp_path)
     sizes: list[int] = []
     is_full = anyio.Event()
 
@@ -82,29 +89,36 @@ async def test_what_was_encrypted_and_not_taken_by_the_kernel_is_written_by_a_ta
         await anyio.aclose_forcefully(stream)
 
 
+@pytest.mark.parametrize("is_encrypted", [False, True])
 @pytest.mark.parametrize("is_reset", [False, True])
-async def test_a_client_that_has_gone_is_noticed_by_writing(is_reset: bool):
+async def test_a_client_that_has_gone_is_noticed_by_writing(
+    tmp_path, caplog, is_reset: bool, is_encrypted: bool
+):
+    here, trusting = encrypted(tmp_path) if is_encrypted else (HERE, None)
     ended = anyio.Event()
 
     async def handler(client: ClientStream) -> None:
         client.identified()
         try:
             while True:
-                client.out += bytes(1_000_000)
+                client.out += bytes(1_000)
                 client.flush()
                 await anyio.sleep(0.001)
         finally:
             ended.set()
 
-    async with hall(handler, network=REAL_NETWORK) as place:
-        stream = await place.dial()
+    async with hall(handler, here, network=REAL_NETWORK) as place:
+        stream = below = await place.dial()
+        if trusting is not None:
+            stream = await start_tls(below, trusting, host="here", port=1)
         await stream.receive()
         if is_reset:
-            raw = stream.extra(SocketAttribute.raw_socket)
+            raw = below.extra(SocketAttribute.raw_socket)
             raw.setsockopt(1, 13, b"\x01\0\0\0\0\0\0\0")  # SO_LINGER of no time
-        await stream.aclose()
+        await anyio.aclose_forcefully(stream)
         with anyio.fail_after(10):
             await ended.wait()
+    assert "Traceback" not in caplog.text
 
 
 async def test_last_words_are_heard_by_a_client_whose_own_were_not():

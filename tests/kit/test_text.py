@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from structiot._kit.text import counted, did_you_mean, error_text, with_names
+import structiot
+from structiot._kit.text import (
+    counted,
+    did_you_mean,
+    error_text,
+    told_apart,
+    with_names,
+    without_named_secrets,
+)
 from structiot.errors import AuthRefused, ConfigError, ConnectFailed
 
 OURS = (
@@ -54,6 +66,57 @@ def test_arguments_are_called_as_the_user_calls_them():
 def test_one_is_no_plural():
     counts = [counted(number, "message") for number in (0, 1, 2)]
     assert counts == ["0 messages", "1 message", "2 messages"]
+    assert [counted(number, "box", "boxes") for number in (1, 2)] == [
+        "1 box",
+        "2 boxes",
+    ]
+
+
+def test_equal_names_are_told_apart_by_numbers():
+    names = ["a", "b", "a", "a (2)", "a"]
+    assert told_apart(names) == ["a", "b", "a (3)", "a (2)", "a (4)"]
+    assert told_apart([]) == []
+
+
+# ---------------------------------------------------------------- our own words
+
+# A header, a file and a line of TOML, which are no messages.
+NO_MESSAGES = ("Proxy-Authorization: ", "[CONNECTOR]\n", "key = {}")
+
+
+def texts_in(path: Path) -> Iterator[str]:
+    """Give the texts of a module that are not its documentation, with `{}` for values."""
+    tree = ast.parse(path.read_text("utf-8"))
+    parts = {
+        id(value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for value in node.values
+    }
+    parts |= {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(
+                str(one.value) if isinstance(one, ast.Constant) else "{}"
+                for one in node.values
+            )
+        elif isinstance(node, ast.Constant) and id(node) not in parts:
+            yield node.value if isinstance(node.value, str) else ""
+
+
+def test_no_message_of_ours_has_a_word_that_is_taken_for_a_secret():
+    folder = Path(structiot.__file__).parent
+    taken = {
+        text
+        for path in folder.rglob("*.py")
+        for text in texts_in(path)
+        if " " in text and without_named_secrets(text) != text
+    }
+    assert {one for one in taken if not one.startswith(NO_MESSAGES)} == set()
 
 
 @pytest.mark.parametrize("length", [10, 90, 5000])

@@ -69,8 +69,8 @@ def test_a_passphrase_that_nobody_asks_for_does_no_harm(files: tuple[str, str, s
 @pytest.mark.parametrize(
     ("password", "fault"),
     [
-        (None, r"has a passphrase: give it as keyfile_password="),
-        ("", r"has a passphrase: give it as keyfile_password="),
+        (None, r"has a passphrase; give it as keyfile_password="),
+        ("", r"has a passphrase; give it as keyfile_password="),
         ("wrong", r"does not open with the passphrase given as keyfile_password="),
         ("x" * 5000, r"does not open with the passphrase given"),
     ],

@@ -226,7 +226,7 @@ CASES: Final[list[Case]] = [
         "-e",
         "-V mqttv5 -q 1 -t ask -m x -W 1",
         DIFFERS,
-        "without it a topic is made up (5.0)",
+        "without it the topic is `structiot-reply/<client id>` (5.0)",
     ),
     of(RR, "-F", "-V mqttv5 -q 1 -t ask -e in -m x -W 5 -F %t:%p\\n"),
     of(RR, "-N", "-V mqttv5 -q 1 -t ask -e in -m x -W 5 -N"),

@@ -86,7 +86,8 @@ class RecordStream(TLSStream):
 
     def send_now(self, item: Buffer) -> int:
         """Write as `send_some_now`."""
-        return self.send_some_now([item])
+        # A copy: an error would hold views of what its owner is about to clear.
+        return self.send_some_now([bytes(item)])
 
     def send_some_now(self, pieces: list[Buffer]) -> int:
         """Write of some pieces what is taken at once and give its length, maybe 0.

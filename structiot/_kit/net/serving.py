@@ -181,7 +181,7 @@ class ClientServer:
             return f"{host} has {counted(count, 'connection')}: no more"
         can_yield = limits.unidentified is not None and bool(self.unidentified)
         if self.clients >= limits.clients and not can_yield:
-            return f"{limits.clients} clients are connected, {host} is turned away"
+            return f"{counted(limits.clients, 'client')} connected already, {host} is turned away"
         return ""
 
     def _make_room(self) -> None:

@@ -191,7 +191,7 @@ def load_certificate(
         if not is_locked:
             message = f"cannot use {_fault_of_pair(exc, certfile, keyfile)}"
             raise ConfigError(message) from exc
-        fault = "has a passphrase: give it as keyfile_password="
+        fault = "has a passphrase; give it as keyfile_password="
         if password:
             fault = "does not open with the passphrase given as keyfile_password="
         raise ConfigError(f"the key in {keyfile or certfile} {fault}") from exc

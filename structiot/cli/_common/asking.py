@@ -45,7 +45,7 @@ def at_a_terminal(instead: str) -> Generator[None]:
         try:
             yield
         except (getpass.GetPassWarning, EOFError) as exc:
-            text = f"there is no terminal to ask for the password: {instead}"
+            text = f"there is no terminal to ask for the password; {instead}"
             raise click.UsageError(text) from exc
 
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from structiot._kit.rare_lines import Repeats, more_of
-from structiot._kit.text import printable, with_names
+from structiot._kit.text import error_text, fault_text, printable, with_names
 
 __all__ = ["log_handler"]
 
@@ -57,13 +57,14 @@ class _Lines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
         """Write a message; arguments of the library are called as the options are."""
+        cause = "" if self._with_traceback else _cause(record)
         # What other libraries log may have a stranger's words in it, as they are.
         message = printable(with_names(record.message, self._names), most=_LONGEST)
-        record.message = message + _more(record)
+        record.message = message + cause + _more(record)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's
-        """Write the traceback, or the error alone."""
+        """Write the traceback, where it is wanted."""
         return super().formatException(ei) if self._with_traceback else ""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -97,7 +98,17 @@ class _Json(logging.Formatter):
             told["repeats"] = unsaid
         if record.exc_info and self._with_traceback:
             told["traceback"] = self.formatException(record.exc_info)
+        elif cause := _cause(record):
+            told["message"] = f"{told['message']}{cause}"
         return json.dumps(told)
+
+
+def _cause(record: logging.LogRecord) -> str:
+    """Say of what is told with a traceback what it was, unless the message does."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is None or error_text(error) in record.getMessage():
+        return ""
+    return f": {fault_text(error)}"
 
 
 def _more(record: logging.LogRecord) -> str:

@@ -31,12 +31,13 @@ from structiot.cli.demo.broker import (
 )
 from structiot.cli.demo.house import USUAL_DAY_S, USUAL_DEVICES, House
 from structiot.cli.demo.systems import simulated_systems
-from structiot.cli.demo.view import LiveTable, plain_line, switched
+from structiot.cli.demo.view import LiveTable, PlainLines, plain_line, switched
 from structiot.gateway import Gateway, GatewayEvent
 
 __all__ = ["demo"]
 
 _REFRESH_S = 0.5
+_FEWEST_DEVICES = 4
 _MOST_DEVICES = 1000
 # Titles, hints and blank lines around the rows of devices.
 _FRAME_ROWS = 16
@@ -50,10 +51,10 @@ _SEED = 14
 @click.option("--seconds", type=click.FloatRange(min=0), help="End after this time.")
 @click.option(
     "--devices",
-    type=click.IntRange(3, _MOST_DEVICES),
+    type=click.IntRange(_FEWEST_DEVICES, _MOST_DEVICES),
     default=USUAL_DEVICES,
     show_default=True,
-    help="How many simulated devices in all.",
+    help="How many devices there are in all, those on a hub and the account counted.",
 )
 @click.option(
     "--day-s",
@@ -125,11 +126,13 @@ async def _serve(uri: str | None, sections: Mapping[str, Any]) -> None:
         for hint in hints:
             click.echo(hint)
 
+        lines = PlainLines(click.echo)
+
         def tell(event: GatewayEvent) -> None:
             if (line := plain_line(event)) is not None:
-                click.echo(line)
+                lines.tell(line)
 
-        await _follow(gateway, broker, events, tell, click.echo)
+        await _follow(gateway, broker, events, tell, lines.say_first)
 
 
 async def _show_table(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
+import anyio
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -30,9 +31,11 @@ from structiot.model import (
 )
 from structiot.model.text import state_text
 
-__all__ = ["LiveTable", "plain_line", "switched"]
+__all__ = ["LiveTable", "PlainLines", "plain_line", "switched"]
 
 _LONGEST_SLUG = 24
+_HINT_S = 10.0
+_MOST_WAITING = 500
 
 
 class LiveTable:
@@ -149,6 +152,41 @@ def plain_line(event: GatewayEvent) -> str | None:
         case TopicRefused():
             line = f"the broker refuses {event.topic}: {event.reason}"
     return line
+
+
+class PlainLines:
+    """Lines about what happens, below those that say what can be done.
+
+    They wait for these, for a moment and no more than 500 of them.
+
+    Args:
+        echo: Prints a line.
+    """
+
+    def __init__(self, echo: Callable[[str], None]) -> None:
+        self._echo = echo
+        self._waiting: list[str] | None = []
+        self._until = anyio.current_time() + _HINT_S
+
+    def tell(self, line: str) -> None:
+        """Print a line once what can be done is said, or is not to be expected."""
+        if self._waiting is None:
+            self._echo(line)
+            return
+        self._waiting.append(line)
+        is_late = anyio.current_time() > self._until
+        if is_late or len(self._waiting) >= _MOST_WAITING:
+            self._let_go()
+
+    def say_first(self, hint: str) -> None:
+        """Say what can be done, and then what has happened."""
+        self._echo(hint)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        waiting, self._waiting = self._waiting or [], None
+        for line in waiting:
+            self._echo(line)
 
 
 def switched(gateway: Gateway, event: GatewayEvent) -> tuple[str, str, bool] | None:

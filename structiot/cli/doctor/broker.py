@@ -14,6 +14,9 @@ from structiot.cli.doctor.findings import Finding, advice_for, fine, wrong
 from structiot.errors import AuthRefused, CommandRefused, LinkLost, StructiotError
 from structiot.gateway import GatewayConfig
 from structiot.gateway.broker_connection import BrokerSettings, settings_of
+from structiot.gateway.config.links import LinkSection
+from structiot.gateway.drivers.topics.mapping import is_online
+from structiot.gateway.entities.told_members import object_in
 from structiot.gateway.entities.topics import OFFLINE, ONLINE, Topics
 from structiot.mqtt import Disconnected, MqttClient, open_mqttclient
 
@@ -43,7 +46,7 @@ async def broker_findings(
     """
     mqtt, uri = config.mqtt, config.mqtt.uri
     if uri is None:
-        return []
+        return _unheard(config)
     topics = Topics(base=mqtt.base_topic, discovery_prefix=mqtt.discovery_prefix)
     settings = settings_of(config, topics, uri)
     found: list[Finding] = []
@@ -52,6 +55,7 @@ async def broker_findings(
             found.append(fine(_WHERE, f"{settings.place} lets it in"))
             found += await _rights(client, topics)
             found += await _others(client, topics, is_running=is_running)
+            found += await _linked(client, config)
         if tries_id and not is_running:
             found += await _takeover(settings, environment)
     except TimeoutError:
@@ -157,11 +161,47 @@ async def _others(
     return found
 
 
-async def _retained(client: MqttClient, topic_filter: str) -> dict[str, str]:
+def _by_availability(config: GatewayConfig) -> dict[str, LinkSection]:
+    """Give the topics on which devices of others say whether they are there."""
+    return {one.availability: one for one in config.links if one.availability}
+
+
+def _unheard(config: GatewayConfig) -> list[Finding]:
+    what = "whether it is there is heard when the gateway runs, whose broker it is on"
+    return [
+        Finding(level="note", where=f"[[links]] to {one.to}", what=f"{topic}: {what}")
+        for topic, one in _by_availability(config).items()
+    ]
+
+
+async def _linked(client: MqttClient, config: GatewayConfig) -> list[Finding]:
+    """See whether devices that are topics of others are there, by their own word."""
+    links = _by_availability(config)
+    stands = await _retained(client, *links) if links else {}
+    found: list[Finding] = []
+    for topic, link in links.items():
+        where = f"[[links]] to {link.to}"
+        text = stands.get(topic)
+        if text is None:
+            what = f"nothing stands on {topic}: it counts as away until it says online"
+            advice = (
+                "see that it is switched on, and that the topic is as it publishes it"
+            )
+        elif is_online(text, object_in(text.encode()), link.online):
+            found.append(fine(where, f"{topic} says that it is there"))
+            continue
+        else:
+            what = f"{topic} says {text!r}, and not {link.online!r}: it counts as away"
+            advice = "see that it is switched on, or set online to what it says then"
+        found.append(Finding(level="note", where=where, what=what, advice=advice))
+    return found
+
+
+async def _retained(client: MqttClient, *topic_filters: str) -> dict[str, str]:
     """Give what stands on topics; nothing where that may not be read."""
     found: dict[str, str] = {}
     try:
-        async with client.subscription(topic_filter) as messages:
+        async with client.subscription(dict.fromkeys(topic_filters, 0)) as messages:
             with anyio.move_on_after(_QUIET_S):
                 async for message in messages:
                     found[message.topic] = message.payload[:100].decode(

@@ -58,7 +58,13 @@ def _of_problem(problem: ConfigProblem) -> Finding:
     place = problem.path
     if problem.line is not None:
         place = f"{place}:{problem.line}:{problem.column}"
-    if "no such file" in message:
+    is_of_another_file = problem.line is not None
+    if "no such file" in message and is_of_another_file:
+        advice = (
+            "see that the file is there, or correct its name, which is relative to the "
+            "configuration's folder"
+        )
+    elif "no such file" in message:
         advice = "name the file by -c FILE, or write one"
     elif "permission" in message:
         advice = "give the user that runs it the right to read it (chown, chmod 0600)"

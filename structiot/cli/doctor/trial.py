@@ -20,6 +20,7 @@ import anyio
 import anyio.to_thread
 
 from structiot._kit.environment import Environment
+from structiot._kit.text import counted
 from structiot.cli.doctor.findings import Finding, advice_for, fine, wrong
 from structiot.errors import StructiotError
 from structiot.gateway import GatewayConfig, open_gateway, status_of
@@ -120,6 +121,10 @@ def _for_trial(config: GatewayConfig) -> GatewayConfig:
         "dashboard": DashboardSection(enabled=False),
         "gateway": config.gateway.model_copy(update={"state_file": None}),
         "history": config.history.model_copy(update={"enabled": False}),
+        # Nothing says on the broker of a trial whether a device is there.
+        "links": tuple(
+            one.model_copy(update={"availability": None}) for one in config.links
+        ),
     }
     return config.model_copy(update=changes)
 
@@ -185,7 +190,8 @@ def _of_system(task: TaskStatus) -> Iterator[Finding]:
             yield wrong(f"{where} {one.name}", what)
     well = sum(one.state == "running" for one in parts)
     if not bad and task.state in _WELL:
-        yield fine(where, f"it runs, with {well} devices and connections")
+        about = counted(well, "device or connection", "devices and connections")
+        yield fine(where, f"it runs, with {about}")
 
 
 def _of_links(status: GatewayStatus, found: list[Finding]) -> Iterator[Finding]:

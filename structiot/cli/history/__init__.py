@@ -23,5 +23,6 @@ __all__ = ["history"]
 def history() -> None:
     """Ask the history that `structiot run` keeps, also while it runs.
 
-    A KEY is `<device>/<entity>` as in topics, or a device by its name alone.
+    A KEY is `<device>/<entity>` as in topics, or a device by its name alone; both may be
+    patterns, such as `desk/*power` or `*/energy`.
     """

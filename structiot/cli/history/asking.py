@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
@@ -159,13 +160,15 @@ def chosen(
 def _fits(found: Found, key: str) -> bool:
     series, wanted = found.series, key.casefold()
     names = {series.slug.casefold(), series.name.casefold()}
-    if wanted in names:
+    if _is_any(names, wanted):
         return True
     device, _, entity = wanted.rpartition("/")
-    return device in names and entity in {
-        series.entity.casefold(),
-        series.label.casefold(),
-    }
+    entities = {series.entity.casefold(), series.label.casefold()}
+    return _is_any(names, device) and _is_any(entities, entity)
+
+
+def _is_any(names: set[str], wanted: str) -> bool:
+    return wanted in names or any(fnmatchcase(name, wanted) for name in names)
 
 
 def _which(found: Found, span: tuple[int, int]) -> Which:

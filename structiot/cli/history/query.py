@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,8 @@ __all__ = ["query"]
 
 _COLUMNS = ("key", "time", "mean", "min", "max", "unit")
 _BARS = ("key", "start", "end", "energy_wh", "known_s")
+# What is smaller than that is nothing.
+_PLACES = 7
 _LABELS = {"hour": "%Y-%m-%d %H:%M", "day": "%Y-%m-%d", "month": "%Y-%m"}
 
 
@@ -80,8 +83,9 @@ async def query(
 ) -> None:
     """Show the course of KEYs: the mean of each span of time, and between which it was.
 
-    By default the last day. A time without a zone is the house's. What was not heard is
-    a dash, or null.
+    By default the last day, from the first value on. A time without a zone is the house's.
+    Where nothing was heard is a dash; with --csv and --json each span of time has a line,
+    empty or null.
     """
     configure_logging(ctx)
     history, house = await anyio.to_thread.run_sync(history_of, path, file)
@@ -122,7 +126,12 @@ async def _courses(
     if wants_json:
         show_json([members(one) for _, one in answers])
     elif csv_path is None and plot_path is None:
-        show_table(_COLUMNS[:5], [_shown(row) for row in rows])
+        shown = [
+            _shown(row, series.decimals)
+            for series, one in answers
+            for row in _without_gaps(list(_rows(one, house)))
+        ]
+        show_table(_COLUMNS[:5], shown)
 
 
 def _rows(one: Series, house: House) -> Iterator[tuple[Any, ...]]:
@@ -135,12 +144,34 @@ def _rows(one: Series, house: House) -> Iterator[tuple[Any, ...]]:
         yield one.key, moment, text if mean is None else mean, low, high, one.unit
 
 
-def _shown(row: tuple[Any, ...]) -> tuple[Any, ...]:
+def _without_gaps(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Begin at the first value, and give of each gap the beginning alone."""
+    was_known = False
+    for number, row in enumerate(rows):
+        is_known = row[2] is not None
+        if is_known or was_known:
+            yield row
+        was_known = is_known
+        if number == len(rows) - 1 and not any(one[2] is not None for one in rows):
+            yield rows[0]
+
+
+def _shown(row: tuple[Any, ...], decimals: int | None) -> tuple[Any, ...]:
     key, moment, *figures, unit = row
     texts = (
-        figure_text(one, unit) if isinstance(one, float) else one for one in figures
+        _figure(one, unit, decimals) if isinstance(one, float) else one
+        for one in figures
     )
     return key, moment, *texts
+
+
+def _figure(value: float, unit: str | None, decimals: int | None) -> str:
+    """Write a figure, with so many decimals that it is not nothing where it is something."""
+    text = figure_text(value, unit, decimals)
+    if not value or text.partition(" ")[0].strip("-0.,"):
+        return text
+    places = -math.floor(math.log10(abs(value)))
+    return f"{value:.{places}f} {unit or ''}".rstrip() if places < _PLACES else text
 
 
 def _title(series: RecordedSeries) -> str:

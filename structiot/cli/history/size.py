@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ from structiot.cli._common.options import (
 from structiot.cli._common.output import show_json
 from structiot.cli._common.tables import show_pairs
 from structiot.cli.history.asking import ask, file_option, history_of
-from structiot.gateway.history.hours import at_utc
+from structiot.gateway.history.hours import House, at_utc
 from structiot.gateway.history.store import size_of_file
+from structiot.model.text import figure_text
 
 __all__ = ["size"]
 
@@ -46,7 +49,7 @@ async def size(
 ) -> None:
     """Show the size of the file, what is in it, and from when on."""
     configure_logging(ctx)
-    history, _ = await anyio.to_thread.run_sync(history_of, path, file)
+    history, house = await anyio.to_thread.run_sync(history_of, path, file)
 
     def count(connection: sqlite3.Connection) -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -64,4 +67,17 @@ async def size(
     if wants_json:
         show_json(told)
     else:
-        show_pairs({name.replace("_", " "): value for name, value in told.items()})
+        show_pairs(dict(_readable(told, house)))
+
+
+def _readable(told: Mapping[str, Any], house: House) -> Iterator[tuple[str, object]]:
+    """Give sizes in bytes as they are read, times by the house's clock."""
+    for name, value in told.items():
+        words = name.removesuffix("_bytes").removesuffix("_utc").replace("_", " ")
+        if name.endswith("_bytes"):
+            yield words, figure_text(value / 1_000_000, "MB")
+        elif isinstance(value, datetime):
+            local = value.astimezone(house.zone)
+            yield words, local.isoformat(sep=" ", timespec="seconds")
+        else:
+            yield words, f"{value:,}" if isinstance(value, int) else value

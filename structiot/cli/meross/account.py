@@ -68,11 +68,39 @@ _store_option: Decorator = click.option(
     show_envvar=True,
     help="File of the token; by default one for each account in structiot's state folder.",
 )
-policy_option: Decorator = click.option(
-    "--policy",
-    type=click.Choice(("lan_first", "lan_only", "cloud_only")),
-    default="lan_first",
-    help="Ways to devices.",
+
+
+def _ports_of(
+    _ctx: click.Context, _option: click.Parameter, given: tuple[str, ...]
+) -> dict[str, int]:
+    """Read TCP ports by host."""
+    found: dict[str, int] = {}
+    for one in given:
+        host, _, port = one.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+            raise click.BadParameter(f"{printable(one)!r} is no HOST:PORT")
+        found[host.strip("[]")] = int(port)
+    return found
+
+
+policy_option: OptionGroup = OptionGroup(
+    click.option(
+        "--policy",
+        type=click.Choice(("lan_first", "lan_only", "cloud_only")),
+        default="lan_first",
+        help="Ways to devices.",
+    ),
+    click.option(
+        "--lan-port",
+        "lan_ports",
+        multiple=True,
+        metavar="HOST:PORT",
+        callback=_ports_of,
+        envvar="STRUCTIOT_MEROSS_LAN_PORTS",
+        show_envvar=True,
+        help="A device in the local network that is not at port 80, as a simulated one;"
+        " may be given again.",
+    ),
 )
 _email_option: Decorator = click.option(
     "--email",
@@ -107,6 +135,7 @@ async def open_account(
     url: str | None,
     store: str | None,
     policy: Policy,
+    lan_ports: Mapping[str, int] | None = None,
 ) -> AsyncGenerator[Meross]:
     """Open the account whose token is kept; nobody is asked for anything.
 
@@ -126,6 +155,7 @@ async def open_account(
             store=files.store.path,
             state_file=files.state,
             policy=policy,
+            lan_ports=lan_ports or None,
             url=url_of(url, kept),
         ) as account:
             await keep_list(files, listed(account))

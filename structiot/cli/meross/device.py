@@ -153,6 +153,7 @@ async def _near(
     email: str | None,
     url: str | None,
     policy: Policy,
+    lan_ports: Mapping[str, int],
     **_: Any,  # noqa: ANN401 - what only the cloud wants to know
 ) -> AsyncGenerator[AnyDevice | None]:
     """Open a device at the address where it was last, which costs nothing; else None."""
@@ -165,7 +166,8 @@ async def _near(
     if policy == "cloud_only" or not (token and wanted and whole and whole.address):
         yield None
         return
-    host, port = _place_of(whole.address)
+    host, usual_port = _place_of(whole.address)
+    port = lan_ports.get(host, usual_port)
     link = LanLink(host, port, key=token.key.reveal(), uuid=whole.id)
     try:
         await link.identify(timeout_s=_NEAR_S)

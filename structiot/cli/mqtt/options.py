@@ -21,6 +21,7 @@ from structiot.cli._common.options import (
     backend_option,
     configure_logging,
 )
+from structiot.cli.mqtt.configured import add_configured
 from structiot.cli.mqtt.properties import property_option
 from structiot.cli.mqtt.target import VERSIONS, target_of
 
@@ -50,6 +51,14 @@ _OPTIONS = OptionGroup(
     click.option("-I", "--id-prefix", help="Client id: this and the process id."),
     username_option,
     password_option,
+    click.option(
+        "--config",
+        "config_file",
+        type=click.Path(dir_okay=False),
+        envvar="STRUCTIOT_MQTT_CONFIG",
+        show_envvar=True,
+        help="A gateway's structiot.toml: its broker, user, password and authorities.",
+    ),
     click.option(
         "-V",
         "--protocol-version",
@@ -150,6 +159,7 @@ def broker_options(
             values = _OPTIONS.take_from(given)
             usual = logging.DEBUG if values["is_debug"] else logging.WARNING
             configure_logging(ctx, usual=usual)
+            await add_configured(ctx, values)
             if values["retries"] is None:
                 values["retries"] = retries
             target = target_of(

@@ -44,6 +44,7 @@ class Target:
         topic: Topic that stands in the URL of `-L`.
         message_properties: Fields of `PublishProperties` that `-D publish` asks for.
         is_quiet: Whether errors are not to be printed.
+        base_topic: First level of the gateway's topics, where its configuration is named.
     """
 
     uri: str
@@ -52,6 +53,7 @@ class Target:
     topic: str | None
     is_quiet: bool
     message_properties: Mapping[str, Any] = field(default_factory=dict)
+    base_topic: str | None = None
 
     @property
     def place(self) -> str:
@@ -134,6 +136,7 @@ def target_of(
         config=_config(username, password, given, by_packet),
         topic=topic,
         is_quiet=is_quiet,
+        base_topic=given["base_topic"],
         message_properties=by_packet["publish"],
     )
 

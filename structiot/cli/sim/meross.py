@@ -61,6 +61,12 @@ _FAULTS = {
     },
 }
 
+_LAN_PORT = 80
+_NOT_AT_80 = (
+    "not at port 80, so name the ports to `structiot meross`: "
+    'STRUCTIOT_MEROSS_LAN_PORTS="{ports}", or --lan-port, or --lan {first}'
+)
+
 _cloud_options = OptionGroup(
     click.option("--email", default="user@example.com", help="The account."),
     click.option("--password", default="correct horse", help="Its password."),
@@ -247,3 +253,9 @@ def _show(
     show_pairs({**pairs, "key": key})
     click.echo()
     show_rows(rows, wants_json=False)
+    ports = " ".join(
+        f"{one.host}:{one.http_port}" for one in devices if one.http_port != _LAN_PORT
+    )
+    if ports:
+        click.echo()
+        click.echo(_NOT_AT_80.format(ports=ports, first=ports.partition(" ")[0]))

@@ -26,8 +26,7 @@ _QUIET_S = 0.3
 @click.command(cls=PropertyCommand, short_help="Show what a gateway's devices draw.")
 @click.option(
     "--base-topic",
-    default="structiot",
-    help="First level of the gateway's topics, as in its configuration.",
+    help="First level of the gateway's topics; by default that of --config, else structiot.",
 )
 @click.option(
     "--sort",
@@ -48,7 +47,7 @@ _QUIET_S = 0.3
 async def top(
     target: Target,
     *,
-    base_topic: str,
+    base_topic: str | None,
     sort: str,
     once: bool,
     every_s: float,
@@ -65,7 +64,7 @@ async def top(
     from structiot.cli.top.house import House  # noqa: PLC0415
     from structiot.cli.top.screen import follow, show_lines, show_live  # noqa: PLC0415
 
-    house = House(base_topic, target.place)
+    house = House(base_topic or target.base_topic or "structiot", target.place)
 
     async def show() -> None:
         async with target.open() as client, follow(client, house):

@@ -10,8 +10,9 @@ from datetime import datetime
 from structiot._kit.json_text import number_of, parse_object
 from structiot._kit.text import printable
 from structiot.errors import ProtocolViolation
+from structiot.gateway.entities.flows import WATTS, PowerFlow, flow_of
 
-__all__ = ["Device", "House", "System", "total_w"]
+__all__ = ["Device", "House", "System", "flow_in"]
 
 # Whoever may write to the broker may write anything.
 _MOST_DEVICES = 10_000
@@ -20,7 +21,6 @@ _MOST_PAGES = 1_000
 _MOST_ENTITIES = 1_000
 # What is more, nothing draws, and no column has room for.
 _MOST_FIGURE = 1e12
-_WATTS = {"W": 1.0, "kW": 1000.0, "mW": 0.001, "MW": 1e6}
 
 
 @dataclass(slots=True)
@@ -33,6 +33,9 @@ class Device:
         is_away: Whether it cannot be reached.
         is_stale: Whether something that it shows is old.
         states: What its entities are, by key.
+        powers: How many watts a figure of power is, by key.
+        names: What these figures are called, by key.
+        switches: What can be commanded, by key.
     """
 
     name: str
@@ -41,14 +44,18 @@ class Device:
     is_stale: bool = False
     states: Mapping[str, object] = field(default_factory=dict)
     powers: Mapping[str, float] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     switches: tuple[str, ...] = ()
 
     @property
     def power_w(self) -> float | None:
-        """What it draws; None if it does not say, or cannot be asked now.
+        """What it draws without what it produces; None as `flow` is."""
+        flow = self.flow
+        return None if flow is None else flow.drawn_w - flow.produced_w
 
-        Of a device with a figure for all and one for each part, the one for all.
-        """
+    @property
+    def flow(self) -> PowerFlow | None:
+        """What it draws and produces; None if it does not say, or cannot be asked now."""
         if self.is_away:
             return None
         told = {
@@ -58,9 +65,7 @@ class Device:
             and (figure := number_of(value)) is not None
             and abs(figure) < _MOST_FIGURE
         }
-        whole = [w for key, w in told.items() if not any(map(str.isdigit, key))]
-        found = whole[:1] or list(told.values())
-        return sum(found) if found else None
+        return flow_of(told, self.names, is_switched=bool(self.switches))
 
     @property
     def shown_states(self) -> Iterator[tuple[str, str]]:
@@ -84,10 +89,28 @@ class System:
     reason: str
 
 
-def total_w(devices: Iterable[Device]) -> float | None:
-    """What devices draw in all; None if none says."""
-    told = [w for one in devices if (w := one.power_w) is not None]
-    return sum(told) if told else None
+def flow_in(
+    devices: Iterable[Device], *, of_circuits: bool = False
+) -> PowerFlow | None:
+    """Add up what devices draw and what they produce; None if none says.
+
+    Args:
+        devices: All of them.
+        of_circuits: What meters of circuits measure, which is drawn by other devices,
+            and else what all others do.
+    """
+    told = [
+        flow
+        for one in devices
+        if (flow := one.flow) is not None and flow.is_circuits == of_circuits
+    ]
+    if not told:
+        return None
+    return PowerFlow(
+        drawn_w=sum(one.drawn_w for one in told),
+        produced_w=sum(one.produced_w for one in told),
+        is_circuits=of_circuits,
+    )
 
 
 class House:
@@ -229,15 +252,17 @@ class House:
         entities = told.get("entities")
         known = entities[:_MOST_ENTITIES] if isinstance(entities, list) else []
         powers: dict[str, float] = {}
+        names: dict[str, str] = {}
         switches = []
         for one in known:
             if not isinstance(one, dict):
                 continue
             key, platform = str(one.get("key")), one.get("platform")
-            factor = _WATTS.get(str(one.get("unit")))
+            factor = WATTS.get(str(one.get("unit")))
             is_power = one.get("device_class") == "power" and platform == "sensor"
             if is_power and factor is not None:
                 powers[key] = factor
+                names[key] = str(one.get("name", ""))
             elif one.get("takes_commands") and platform not in {"number", "button"}:
                 switches.append(key)
         health = self.health.get("devices")
@@ -249,5 +274,6 @@ class House:
             is_stale=self.is_old or (isinstance(stale, list) and slug in stale),
             states=self._states.get(slug, {}),
             powers=powers,
+            names=names,
             switches=tuple(switches),
         )

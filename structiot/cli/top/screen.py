@@ -12,11 +12,13 @@ from rich.live import Live
 from rich.text import Text
 
 from structiot._kit.flow.tasks import service_group
+from structiot._kit.text import counted
 from structiot.cli._common.chart import bar
 from structiot.cli._common.output import show_json
 from structiot.cli._common.standard_input import can_be_typed, read_some
 from structiot.cli._common.tables import PlainTable, has_blocks, logging_above
-from structiot.cli.top.house import Device, House, total_w
+from structiot.cli.top.house import Device, House, flow_in
+from structiot.gateway.entities.flows import PowerFlow
 from structiot.model.text import figure_text
 from structiot.mqtt import Connected, Disconnected, MqttClient
 
@@ -77,7 +79,7 @@ def _as_json(house: House, sort: str) -> dict[str, object]:
         "gateway": "online" if house.is_online else "offline",
         "broker": house.place,
         "told_at": house.told_at,
-        "power_w": total_w(devices),
+        **_flows(devices),
         "systems": house.systems,
         "devices": [
             {
@@ -90,6 +92,16 @@ def _as_json(house: House, sort: str) -> dict[str, object]:
             }
             for one in devices
         ],
+    }
+
+
+def _flows(devices: list[Device]) -> dict[str, float | None]:
+    own, circuits = flow_in(devices), flow_in(devices, of_circuits=True)
+    return {
+        "power_w": None if own is None else own.drawn_w,
+        "produced_w": None if own is None else own.produced_w,
+        "circuits_w": None if circuits is None else circuits.drawn_w,
+        "circuits_produced_w": None if circuits is None else circuits.produced_w,
     }
 
 
@@ -186,11 +198,12 @@ def _cut(text: str) -> str:
 
 
 def _head(house: House, devices: list[Device]) -> Text:
-    power_w = total_w(devices)
     away = sum(one.is_away for one in devices)
     stale = sum(one.is_stale and not one.is_away for one in devices)
-    shown = "no power known" if power_w is None else f"{figure_text(power_w, 'W', 1)}"
-    head = Text(f"{shown} in all, {len(devices)} devices", style="bold")
+    shown = _flow_text(flow_in(devices)) or "no power known"
+    if through := _flow_text(flow_in(devices, of_circuits=True)):
+        shown += f" (in meters of circuits {through})"
+    head = Text(f"{shown}, {counted(len(devices), 'device')}", style="bold")
     for count, word, style in ((away, "away", "red"), (stale, "stale", "yellow")):
         if count:
             head.append(f", {count} {word}", style=style)
@@ -198,6 +211,15 @@ def _head(house: House, devices: list[Device]) -> Text:
         why = "the gateway does not run" if house.is_connected else "no broker"
         head.append(f"; {why}: this is old", style="bold red")
     return head
+
+
+def _flow_text(flow: PowerFlow | None) -> str:
+    if flow is None:
+        return ""
+    told = f"{figure_text(flow.drawn_w, 'W', 1)} drawn"
+    if flow.produced_w:
+        told += f", {figure_text(flow.produced_w, 'W', 1)} produced"
+    return told
 
 
 def _links(house: House) -> Text:

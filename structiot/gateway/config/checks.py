@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from structiot._kit.net.network import is_loopback
+from structiot._kit.text import printable
 from structiot.errors import InternalError
 from structiot.gateway.config.dashboard import dashboard_faults
 from structiot.gateway.config.fields import (
@@ -26,8 +27,9 @@ from structiot.gateway.config.sections import GatewayConfig, MqttSection
 from structiot.gateway.config.values import TLS_SCHEMES
 from structiot.gateway.entities.topics import slug_of
 from structiot.gateway.isolation import called
+from structiot.mqtt.broker import Passwords
 
-__all__ = ["checks_failed", "cross_field_checks"]
+__all__ = ["checks_failed", "cross_field_checks", "own_login"]
 
 
 def cross_field_checks(
@@ -170,6 +172,37 @@ def _embedded_broker(data: Mapping[str, object]) -> Iterator[Finding]:
                 message=f"others can reach {uri}: say in a password_file who may; "
                 "'structiot mqtt passwd' writes it",
             )
+
+
+def own_login(
+    config: GatewayConfig, written: Mapping[str, object]
+) -> Iterator[Finding]:
+    """See that the embedded broker lets its own gateway in; it reads a file.
+
+    Args:
+        config: The settings.
+        written: The same as they were written.
+    """
+    mqtt, file = config.mqtt, config.broker.password_file
+    if mqtt.uri is not None or file is None or mqtt.username is None:
+        return
+    passwords, name = Passwords.read(file), mqtt.username
+    why = "of [broker], so that the gateway's own broker would not let it in"
+    if name not in passwords:
+        shown = printable(name, most=40)
+        message = (
+            f"username {shown!r} is not in password_file {why}; "
+            "'structiot mqtt passwd' adds it"
+        )
+        yield Finding(path=("mqtt", "username"), message=message)
+        return
+    password = b"" if mqtt.password is None else mqtt.password.reveal().encode()
+    if not passwords.check(name, password):
+        table = _table(written, "mqtt")
+        given = (one for one in ("password", "password_file") if one in table)
+        key = next(given, "username")
+        message = f"{key} is not that of {name!r} in password_file {why}"
+        yield Finding(path=("mqtt", key), message=message)
 
 
 def _is_beyond_this_machine(uri: object) -> bool:

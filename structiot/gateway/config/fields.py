@@ -230,8 +230,12 @@ Topic: TypeAlias = Annotated[str, AfterValidator(check_base_topic)]
 Hidden: TypeAlias = Annotated[
     Secret, BeforeValidator(_hidden), IsSecret(), WithJsonSchema(_SECRET_SCHEMA)
 ]
-DeviceName: TypeAlias = Annotated[str, AfterValidator(check_name), NamesADevice()]
-DeviceId: TypeAlias = Annotated[str, AfterValidator(check_gateway_id)]
+DeviceName: TypeAlias = Annotated[
+    str, AfterValidator(check_name), NamesADevice(), Field(examples=["Kitchen"])
+]
+DeviceId: TypeAlias = Annotated[
+    str, AfterValidator(check_gateway_id), Field(examples=["kitchen_strip"])
+]
 
 
 # ---------------------------------------------------------------- looking through

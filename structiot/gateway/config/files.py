@@ -13,6 +13,7 @@ from structiot._kit.text import error_text
 from structiot.errors import InternalError
 from structiot.gateway.config.fields import Finding, NamedFile, marked
 from structiot.gateway.config.positions import Path
+from structiot.gateway.config.reading import fault_of
 from structiot.gateway.isolation import called
 
 __all__ = ["with_files", "with_value"]
@@ -45,7 +46,7 @@ def with_files(
             cause = exc.__cause__
             why = f"cannot be used: {exc}"
             if isinstance(cause, ValueError):
-                why = error_text(cause)
+                why = fault_of(folder, one.value, error_text(cause))
             findings.append(Finding(path=one.path, message=f"{key} {why}"))
         else:
             found = with_value(found, (*above, into or key), content)

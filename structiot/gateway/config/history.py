@@ -66,7 +66,9 @@ class InfluxSection(Section):
         "uri": "url", "host": "url", "organization": "org", "db": "database",
     }  # fmt: skip
 
-    url: Annotated[str, AfterValidator(_http)]
+    url: Annotated[
+        str, AfterValidator(_http), Field(examples=["http://influxdb.home:8086"])
+    ]
     token: Hidden | None = None
     token_file: Annotated[str | None, NamedFile(secret_in, into="token")] = None
     org: str | None = None
@@ -108,5 +110,7 @@ class HistorySection(Section):
     hours_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     include: Annotated[tuple[Pattern, ...], Field(strict=False)] = ("*",)
     exclude: Annotated[tuple[Pattern, ...], Field(strict=False)] = ()
-    timezone: Annotated[str, AfterValidator(_zone)] | None = None
+    timezone: Annotated[str, AfterValidator(_zone)] | None = Field(
+        default=None, examples=["Europe/Berlin"]
+    )
     influxdb: InfluxSection | None = None

@@ -167,7 +167,9 @@ _Ends: TypeAlias = Annotated[
     Field(strict=False),
 ]
 _Texts: TypeAlias = Annotated[tuple[_End, ...], Field(strict=False)]
-_Member: TypeAlias = Annotated[str, AfterValidator(_check_member)]
+_Member: TypeAlias = Annotated[
+    str, AfterValidator(_check_member), Field(examples=["wifi.rssi"])
+]
 _Figure: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -241,7 +243,9 @@ class LinkSection(Section):
     availability: str | None = None
     online: _End = "online"
     name: Annotated[str, Field(max_length=64), AfterValidator(_check_end)] | None = None
-    device_class: Annotated[str, Field(pattern="^[a-z_]{1,32}$")] | None = None
+    device_class: (
+        Annotated[str, Field(pattern="^[a-z_]{1,32}$", examples=["temperature"])] | None
+    ) = None
     unit: _End | None = None
     state_class: Literal["measurement", "total", "total_increasing"] | None = None
     decimals: Annotated[int, Field(ge=0, le=9)] | None = None

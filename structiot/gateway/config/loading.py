@@ -19,7 +19,11 @@ from pydantic import BaseModel, ValidationError
 from structiot._kit.arguments import check_argument
 from structiot.errors import InternalError
 from structiot.gateway.config.assembly import config_model
-from structiot.gateway.config.checks import checks_failed, cross_field_checks
+from structiot.gateway.config.checks import (
+    checks_failed,
+    cross_field_checks,
+    own_login,
+)
 from structiot.gateway.config.fields import (
     Finding,
     IsSecret,
@@ -205,7 +209,7 @@ def _checked(
     data, trouble = with_secrets(model, data, folder)
     findings += trouble
     findings += cross_field_checks(model, data)
-    data, trouble = with_files(model, data, folder)
+    written, (data, trouble) = data, with_files(model, data, folder)
     findings += trouble
     config = None
     try:
@@ -213,6 +217,8 @@ def _checked(
     except ValidationError as exc:
         everything, _ = config_model(data, is_whole=True)
         findings += findings_of(exc, everything, is_toml=bool(path))
+    if config is not None and not findings:
+        findings += own_login(config, written)
     if findings or config is None:
         raise InvalidConfig(_problems(path, findings, positions)) from None
     return config

@@ -11,13 +11,14 @@ from stat import S_IRWXG, S_IRWXO
 
 from structiot._kit.redact import Secret
 from structiot._kit.regular_file import read_regular
-from structiot._kit.text import path_fault
+from structiot._kit.text import path_fault, printable
 
 __all__ = [
     "NamedFile",
     "beside_config",
     "bytes_of",
     "credentials_folder",
+    "fault_of",
     "is_open_to_others",
     "private_bytes_of",
     "readable",
@@ -98,6 +99,25 @@ def private_bytes_of(file: FilePath) -> bytes:
             f"chmod 600 {shlex.quote(str(file))}"
         )
     return data
+
+
+def fault_of(folder: FilePath, name: str, why: str) -> str:
+    """Name the file that cannot be read; or the folder, where it is looked for.
+
+    What names nothing that is there may be the secret itself, in the wrong place.
+
+    Args:
+        folder: What names are relative to.
+        name: The file as it was given.
+        why: What is wrong with it.
+    """
+    if not why.startswith("cannot be read") or "\0" in name:
+        return why
+    file = folder / name
+    has_folder = len(FilePath(name).parts) > 1 and file.parent.is_dir()
+    is_name = has_folder or os.path.lexists(file)
+    place = str(file) if is_name else f"in {folder.absolute()}"
+    return f"{why} ({printable(place, most=200)})"
 
 
 def is_open_to_others(file: FilePath) -> bool:

@@ -30,7 +30,7 @@ from structiot.gateway.config.fields import (
     marked,
 )
 from structiot.gateway.config.files import with_value
-from structiot.gateway.config.reading import credentials_folder, secret_in
+from structiot.gateway.config.reading import credentials_folder, fault_of, secret_in
 
 __all__ = ["with_secrets"]
 
@@ -114,7 +114,7 @@ def _in_file(name: str, folder: FilePath) -> Secret:
     try:
         return secret_in(folder / name)
     except ValueError as exc:
-        raise ValueError(f"the file {exc}") from exc
+        raise ValueError(f"the file {fault_of(folder, name, str(exc))}") from exc
 
 
 def _in_credentials(name: str) -> Secret:
@@ -129,7 +129,7 @@ def _in_credentials(name: str) -> Secret:
     try:
         return secret_in(folder / name)
     except ValueError as exc:
-        raise ValueError(f"the credential {exc}") from exc
+        raise ValueError(f"the credential {fault_of(folder, name, str(exc))}") from exc
 
 
 def _in_keyring(where: str) -> Secret:

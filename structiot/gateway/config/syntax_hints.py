@@ -71,10 +71,10 @@ def _of_statement(text: str, offset: int) -> str:
     if text.startswith("//", offset):
         return "a comment begins with #"
     if char == "{":
-        return 'this looks like JSON; TOML is written [section] and key = "value"'
+        return 'this looks like JSON; TOML is written [section] and name = "value"'
     if not char.isprintable():
         return f"here is a character that cannot be shown (U+{ord(char):04X})"
-    return 'a line is [section], key = "value" or # comment'
+    return 'a line is [section], name = "value" or # comment'
 
 
 def _of_escape(_text: str, _offset: int) -> str:

@@ -30,7 +30,8 @@ _WIDTH = 88
 _HEAD = (
     "What the gateway serves, for 'structiot run'. All that can be set stands here; "
     "what begins with a # alone is not in force, and shows the default or what it is "
-    "like: take the # away to set it, and the # before the header of its section. "
+    "like: take the # away to set it, and the # before the header of its section. NAME "
+    "and '...' stand for what is yours. "
     "'structiot config check' says what is wrong."
 )
 
@@ -127,7 +128,9 @@ def _value_like(annotation: Any) -> object:  # noqa: ANN401 - an annotation
     if origin is Literal:
         return parts[0]
     if origin is not None and hasattr(annotation, "__metadata__"):
-        return _value_like(parts[0])
+        about = (one for one in annotation.__metadata__ if isinstance(one, FieldInfo))
+        examples = [example for one in about for example in one.examples or ()]
+        return examples[0] if examples else _value_like(parts[0])
     kind = origin or annotation
     plain: dict[object, object] = {bool: False, int: 1, float: 1.0}
     if isinstance(kind, type) and issubclass(kind, Mapping):

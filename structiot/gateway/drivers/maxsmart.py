@@ -86,7 +86,7 @@ class MaxSmartSection(SystemSection):
 
     discover: bool = True
     discover_every_s: Annotated[float, seconds(5, 86400)] = 60.0
-    broadcast: Hosts | None = None
+    broadcast: Hosts | None = Field(default=None, examples=[["192.168.1.255"]])
     poll_s: _PollSeconds = 5.0
     reply_s: Annotated[float, seconds(0.1, 60)] = 2.0
     http_port: Port = 80

@@ -45,6 +45,10 @@ _MIN_STEP = 0.001  # Home Assistant refuses less
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # BinarySensor is binary_sensor
 _NO_PRESET = "none"  # Home Assistant adds it by itself and refuses it from others
 _NO_FAN_PRESET = "None"  # Home Assistant resets a fan's preset by it
+# What Home Assistant shows of whom it knows nothing. A text cannot be reset, and one that
+# its own rule does not fit is an error there: so the rule has to allow this word.
+_UNKNOWN = "unknown"
+_TEXT_SHOWN = f"{{{{ '{_UNKNOWN}' if value_json.text is none else value_json.text }}}}"
 _MAX_SPEEDS = 100
 _MAX_TEXT = 255
 _MAX_NAME = 100
@@ -170,16 +174,20 @@ def _lock(lock: Lock, place: _Place) -> Component:
 
 @_special.register
 def _text(text: Text, place: _Place) -> Component:
+    least, most = text.min_length, min(text.max_length, _MAX_TEXT)
     component: Component = {
         "state_topic": place.state,
-        "value_template": "{{ value_json.text | default('', true) }}",
+        "value_template": _TEXT_SHOWN,
         "command_topic": place.command,
-        "min": text.min_length,
-        "max": min(text.max_length, _MAX_TEXT),
+        "min": min(least, len(_UNKNOWN)),
+        "max": max(most, len(_UNKNOWN)),
     }
     if text.pattern is not None:
         check_pattern(text.key, text.pattern)
         component["pattern"] = text.pattern
+    if not text.fits(_UNKNOWN):
+        rule = f".{{{least},{most}}}" if text.pattern is None else text.pattern
+        component["pattern"] = f"^(?:{rule}|{_UNKNOWN})$"
     if text.is_secret:
         component["mode"] = "password"
     return component

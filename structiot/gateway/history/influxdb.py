@@ -188,7 +188,7 @@ def _raise_for(reply: HttpReply) -> None:
     """Raise what a refusal means, if it is not about single lines."""
     words = f"{reply.status} {_words_of(reply)}".strip()
     if reply.status in {401, 403}:
-        raise AuthRefused(f"the server refuses the token: {words}")
+        raise AuthRefused(f"the server refuses the token ({words})")
     if reply.status == 404:
         raise ConfigError(f"there is no such bucket or database: {words}")
     after = reply.headers.get("retry-after", "")

@@ -20,7 +20,7 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from structiot._kit.flow.tasks import service_group
-from structiot._kit.text import did_you_mean, printable
+from structiot._kit.text import did_you_mean, printable, told_apart
 from structiot.errors import UsageError
 from structiot.gateway.config.links import LinkSection
 from structiot.gateway.drivers.driver import GatewayView, ServedDevice
@@ -92,6 +92,10 @@ class GatewayLinks:
                 continue
             link = RunningLink(section)
             links.append(before.get(link.written, link))
+        for link, title in zip(
+            links, told_apart([one.section.title for one in links]), strict=True
+        ):
+            link.title = title
         present = {one.written for one in links}
         for written, link in before.items():
             if written not in present:
@@ -218,7 +222,7 @@ class GatewayLinks:
     def _begin(self, link: RunningLink) -> None:
         if not link.is_busy and self._tasks is not None:
             link.is_busy = True
-            name = f"structiot.gateway.link {link.section.title}"
+            name = f"structiot.gateway.link {link.title}"
             self._tasks.start_soon(self._delivery.carry_out, link, name=name)
 
     # ------------------------------------------------------------ what comes back

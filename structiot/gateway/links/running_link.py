@@ -62,6 +62,7 @@ class RunningLink:
 
     Attributes:
         section: What it was configured as.
+        title: What it is called in messages; a number tells those with equal ends apart.
         written: The same as a text, to be compared.
         words: The latest word of each of its sources, in the order of their changes.
         reason: Why it does not work; empty while it does.
@@ -73,6 +74,7 @@ class RunningLink:
 
     def __init__(self, section: LinkSection) -> None:
         self.section: LinkSection = section
+        self.title: str = section.title
         self.written: str = section.model_dump_json()
         self.words: dict[Place, str] = {}
         self.reason: str = ""
@@ -93,9 +95,7 @@ class RunningLink:
     @property
     def status(self) -> LinkStatus:
         """How it fares."""
-        return LinkStatus(
-            name=self.section.title, is_up=not self.reason, reason=self.reason
-        )
+        return LinkStatus(name=self.title, is_up=not self.reason, reason=self.reason)
 
     @property
     def is_due(self) -> bool:
@@ -213,7 +213,7 @@ class RunningLink:
             self._holds_until, self._is_held = anyio.current_time() + holds_s, True
         reason = printable(reason)
         level = logging.DEBUG if self.reason else logging.WARNING
-        _log.log(level, "link %s: %s", self.section.title, reason)
+        _log.log(level, "link %s: %s", self.title, reason)
         self.reason = reason
 
     def works(self) -> None:
@@ -223,6 +223,6 @@ class RunningLink:
             return
         self._is_held = False
         if self.reason:
-            _log.info("link %s works again", self.section.title)
+            _log.info("link %s works again", self.title)
         self.reason = ""
         self.tries = 0

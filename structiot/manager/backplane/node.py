@@ -23,7 +23,7 @@ from structiot._kit.environment import Environment
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.counted_warnings import CountedWarnings
-from structiot._kit.text import printable
+from structiot._kit.text import counted, printable
 from structiot.errors import LinkLost
 from structiot.manager.backplane.forwarding import Forwarding
 from structiot.manager.backplane.opening import in_use, node_of
@@ -324,7 +324,7 @@ class BackplaneNode:
         count = await self._others.gone(node, reason)
         self._forwarding.gone(node, reason)
         if count and reason != _ENDED:
-            text = f"{count} devices of {node_name(node)} are gone: {reason}"
+            text = f"gone with {node_name(node)}, {counted(count, 'device')}: {reason}"
             self._warn(text, "times devices were gone with their node")
 
     def _take(self, message: Message) -> None:

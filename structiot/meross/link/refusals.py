@@ -32,7 +32,7 @@ __all__ = ["error_of_reply", "error_of_status"]
 _Refusal = tuple[type[AuthRefused], str]
 _PASSWORD: Final[_Refusal] = (
     WrongPassword,
-    "no account has this e-mail and password: mend them; one of the app of Refoss is none",
+    "no account has this e-mail and password; mend them, one of the app of Refoss is none",
 )
 _EXPIRED: Final[_Refusal] = (TokenExpired, "the token is no longer accepted")
 _REFUSALS: Final[Mapping[int, _Refusal]] = {

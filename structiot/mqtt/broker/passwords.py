@@ -193,6 +193,10 @@ class Passwords:
             raise ConfigError(f"{shown} {text}")
         return found
 
+    def __contains__(self, name: object) -> bool:
+        """Whether a name is known."""
+        return name in self._known[0]
+
     def __len__(self) -> int:
         """How many names there are."""
         return len(self._known[0])

@@ -22,7 +22,8 @@ from structiot.mqtt.wire.topics import name_fault
 
 __all__ = ["Requests"]
 
-PREFIX = "structiot/reply"
+# Below no gateway's base topic: one answers nowhere below its own.
+PREFIX = "structiot-reply"
 LONGEST_TOPIC = 1000
 
 

@@ -23,7 +23,7 @@ import anyio
 import anyio.to_thread
 
 from structiot._kit.environment import Environment
-from structiot._kit.text import fault_text, printable
+from structiot._kit.text import counted, fault_text, printable
 from structiot.errors import InternalError, StructiotError, UsageError
 from structiot.mqtt.link.receipts import RestoredExpiringFlow, RestoredFlow
 from structiot.mqtt.link.store import SqliteStore, StoreUnwritable
@@ -125,9 +125,9 @@ class StoredSession:
         flows, received = await anyio.to_thread.run_sync(self._store.load, self._now())
         if self._store.bad_rows:
             _log.error(
-                "the store %s: %d rows cannot be used and are left out",
+                "the store %s: left out, as it cannot be used: %s",
                 printable(str(self._store.path)),
-                self._store.bad_rows,
+                counted(self._store.bad_rows, "row"),
             )
         for stored in flows:
             flow = self._flow_of(stored)

@@ -153,7 +153,7 @@ APPLIANCES: Final[Mapping[str, Load]] = {
     "Washing machine": _programme(9.0, (35, 1950), (60, 140), (12, 420)),
     "Heat pump": DailyLoad(parts=((0.0, 24.0, _cycling(640, 12, 50, 0.3, 600)),)),
     "Cooker": at_hours((11.9, 12.4, 1800), (18.3, 19.0, 2300), idle_w=0.8),
-    "Floor heating": _cycling(420, 0.4, 25, 0.3, 120),
+    "Floor heating": CyclingLoad(high_w=420, ripple=0.015),
     "Lights": at_hours((6.5, 7.8, 64), (18.9, 23.2, 118)),
     "Solar": SolarPanel(peak_w=760),
 }

@@ -25,6 +25,7 @@ _AIR: Final = "Appliance.Control.Diffuser.Sensor"
 _SPRAY: Final = "Appliance.Control.Diffuser.Spray"
 _DAMP: Final = "Appliance.Control.Diffuser.Light"
 _CIRCUITS: Final = "Appliance.Control.ElectricityX"
+_FLOOR: Final = "Appliance.Control.Thermostat.Mode"
 _SMOKE: Final = 25
 _WEAK: Final = 0.5
 
@@ -76,6 +77,17 @@ def _diffuser(sim: MerossSim, diary: Diary) -> None:
         diary.daily(hour, partial(sim.set_state, _DAMP, {"onoff": is_on}))
 
 
+def _floor(sim: MerossSim, diary: Diary) -> None:
+    """Let the room be colder than wanted until noon, and warm enough after it."""
+
+    def measure() -> None:
+        warmth = _warmth(hour_of(diary.clock.now_s()))
+        near = diary.random.gauss(0, 1)
+        sim.set_state(_FLOOR, {"currentTemp": round(209 + 9 * warmth + near)})
+
+    diary.every(20, measure)
+
+
 def _purifier(sim: MerossSim, diary: Diary) -> None:
     for hour, speed in ((6.6, 2), (12.4, 3), (13.4, 1), (18.4, 4), (19.4, 2), (22, 1)):
         diary.daily(hour, partial(sim.set_state, _FAN, {"speed": speed}))
@@ -124,6 +136,7 @@ LIVES: Final[Mapping[str, Callable[[MerossSim, Diary], Any]]] = {
     "msl120": _lamp,
     "msg100": _garage,
     "mrs100": _shutter,
+    "mts200": _floor,
     "mod100": _diffuser,
     "map100": _purifier,
     "em06": _fuse_box,

@@ -10,8 +10,12 @@ __all__ = ["USUAL", "Resident", "named_on", "shares"]
 
 PlanT = TypeVar("PlanT")
 
-USUAL: Final[Mapping[str, int]] = {"maxsmart": 3, "meross": 10, "manager": 30}
-"""How many devices of each system a house has; a hub counts as one."""
+USUAL: Final[Mapping[str, int]] = {"maxsmart": 3, "meross": 17, "manager": 30}
+"""How many devices of each system a house has, as a gateway counts them: what hangs on a hub
+as well, and the account that Meross devices are of."""
+
+_ON_A_HUB: Final = 6
+_UNTIL_A_HUB: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +42,26 @@ def shares(devices: int) -> dict[str, int]:
     """Share out a number of devices to the systems, as in the usual house.
 
     Args:
-        devices: How many in all; each system has one at least.
+        devices: How many in all, 4 at least: each system has one, and Meross an account.
+
+    Returns:
+        How many each has; of Meross those of the account alone, of which every tenth is a
+        hub that has six more.
     """
     usual = sum(USUAL.values())
-    found = {name: max(1, round(devices * n / usual)) for name, n in USUAL.items()}
-    found["manager"] = max(1, devices - found["maxsmart"] - found["meross"])
-    return found
+    strips, most = (
+        max(1, round(devices * USUAL[one] / usual)) for one in ("maxsmart", "meross")
+    )
+    meross = 1
+    while _on_page(meross + 1) <= most:
+        meross += 1
+    left = devices - strips - _on_page(meross)
+    return {"maxsmart": strips, "meross": meross, "manager": left}
+
+
+def _on_page(meross: int) -> int:
+    """Count devices of an account with it, and with what hangs on its hubs."""
+    return 1 + meross + meross // _UNTIL_A_HUB * _ON_A_HUB
 
 
 def named_on(plans: Sequence[PlanT], number: int) -> tuple[PlanT, str]:

@@ -26,7 +26,7 @@ from structiot.sim.meross.parts.garage import GarageDoors
 from structiot.sim.meross.parts.hub import Hub
 from structiot.sim.meross.parts.subdevices import Subdevice
 from structiot.sim.meross.parts.system import System
-from structiot.sim.meross.parts.thermostat import ModeB
+from structiot.sim.meross.parts.thermostat import Room
 from structiot.sim.meross.parts.toggle import Relay
 from structiot.sim.meross.stage import Item, Malformed, Part, Stage
 from structiot.sim.shared.clock import SimClock
@@ -119,9 +119,9 @@ class MerossDeviceSim(Stage):
         relays = self.parts_of(Relay)
         for meter in self.parts_of(Meter) if relays else ():
             meter.is_on = relays[0].is_on
-        for socket in self.parts_of(ModeB):
+        for thermostat in self.parts_of(Room):
             for meter in self.parts_of(Meter):
-                meter.is_on = socket.is_output_on
+                meter.is_on = thermostat.is_output_on
         outlets = [
             o for meter in self.parts_of(Metering) for o in meter.outlets.values()
         ]

@@ -45,6 +45,33 @@ async def test_a_broker_that_is_well(patient):
         assert await patient.wrong(at(found.uri)) == []
 
 
+async def test_devices_that_are_topics_are_asked_for_on_the_broker_there_is(patient):
+    links = "".join(
+        f"[[links]]\nfrom = 'mqtt:{name}/state'\nto = '{name}/switch'\n"
+        f"kind = 'binary_sensor'\navailability = '{name}/lwt'\n"
+        for name in ("lamp", "oven", "fan")
+    )
+    async with broker() as found, open_mqttclient(found.uri) as client:
+        for topic, word in (("lamp/lwt", "online"), ("oven/lwt", '{"state": "no"}')):
+            await client.publish(topic, word, 1, True)
+        assert await patient.wrong(at(found.uri, links)) == []
+        report = await patient.examined()
+    said = [one for one in report.findings if one.where.startswith("[[links]]")]
+    assert [(one.level, one.what.partition(":")[0]) for one in said] == [
+        ("fine", "lamp/lwt says that it is there"),
+        ("note", 'oven/lwt says \'{"state"'),
+        ("note", "nothing stands on fan/lwt"),
+    ]
+
+
+async def test_devices_that_are_topics_of_the_gateways_own_broker_are_no_fault(patient):
+    listen = f"[broker]\nlisten = ['mqtt://127.0.0.1:{free_port()}']\n"
+    link = "[[links]]\nfrom = 'mqtt:lamp/state'\nto = 'lamp/switch'\nkind = 'binary_sensor'\n"
+    text = f"{listen}{link}availability = 'lamp/lwt'\n"
+    assert await patient.wrong(text) == []
+    assert any("lamp/lwt" in one for one in noted((await patient.examined()).findings))
+
+
 async def test_a_name_that_nobody_knows(patient):
     found = await patient.only(at("mqtt://nobody.invalid"))
     assert "nobody.invalid:1883" in found.what

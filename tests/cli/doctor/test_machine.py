@@ -50,6 +50,27 @@ async def test_no_file(patient):
     assert "-c FILE" in found.advice
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[mqtt]\nuri = 'mqtt://h'\nusername = 'me'\npassword_file = '{}'\n",
+        "[meross]\nemail = 'me@x.test'\npassword = { file = '{}' }\n",
+        "[broker]\npassword_file = '{}'\n[mqtt]\nusername = 'me'\n",
+        "[dashboard]\ntoken_file = '{}'\n",
+    ],
+)
+async def test_a_file_of_a_secret_that_is_not_there_is_named(patient, text):
+    place = patient.folder / "secrets"
+    place.mkdir()
+    found = await patient.only(text.replace("{}", "secrets/none"), page=True)
+    assert found.what.endswith(f"no such file or directory ({place}/none)")
+    assert found.advice.startswith("see that the file is there")
+    # It may be the secret itself.
+    found = await patient.only(text.replace("{}", "hunter2"), page=True)
+    assert found.what.endswith(f"no such file or directory (in {patient.folder})")
+    assert "hunter2" not in found.line
+
+
 async def test_a_file_that_may_not_be_read(patient):
     patient.path.mkdir()
     found = await patient.only()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +22,7 @@ from structiot.gateway.history.answers import RecordedSeries
 from structiot.gateway.history.backlog import Part, Stretch
 from structiot.gateway.history.hours import House
 from structiot.gateway.history.store import Batch, Store
+from tests._support.interpreter import PYTHON
 
 Call = Callable[..., str]
 HOUR_MS = 3_600_000
@@ -117,6 +122,69 @@ def test_energy_by_the_hour(call: Call, file: Path):
     assert "in all 300 Wh" in call("query", "kettle/energy", "--energy", "day")
 
 
+def test_patterns_name_several(call: Call):
+    for pattern, entities in (
+        ("kettle/*e*r*", {"power", "energy"}),
+        ("*/mode", {"mode"}),
+        ("tea*", {"power", "energy", "mode"}),
+    ):
+        found = json.loads(call("query", pattern, "--json"))
+        assert {one["key"] for one in found} == {f"kettle/{one}" for one in entities}
+    assert "nothing of 'x*'" in call("query", "x*", status=2)
+
+
+def test_a_table_begins_with_the_first_value_and_has_each_gap_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "gaps.sqlite"
+    store = Store(path)
+    kwh = replace(ENERGY, kind="figure", unit="kWh", decimals=3)
+    parts = []
+    for hour, value in ((20, 0.0024), (26, 0.00004)):
+        begin = START_MS + hour * HOUR_MS
+        part = Part(Stretch(begin, begin, begin + HOUR_MS), begin, begin + HOUR_MS)
+        part.is_last = True
+        part.add((kwh, begin, value))
+        parts.append(part)
+    store.apply(Batch(parts=parts))
+    store.close()
+    words = ["history", "query", "kettle/energy", "--file", str(path)]
+    words += ["--from", "2026-05-01T00:00Z", "--to", "2026-05-02T06:00Z"]
+    assert run_program([*words, "--points", "30"]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [" ".join(line.split()[2:4]) for line in lines] == [
+        "0.002 kWh",
+        "- -",
+        "0.00004 kWh",
+        "- -",
+    ]
+    assert run_program([*words, "--points", "30", "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)
+    assert len(one["t"]) == 30
+
+
+def test_a_pipe_that_is_closed_is_no_fault_of_the_history(file: Path):
+    words = ["history", "export", "--file", str(file), "--last", "10000d"]
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [*PYTHON, "-u", "-m", "structiot", *words],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk at hand")
+def test_a_disk_that_is_full_is_no_fault_of_the_history(call: Call):
+    said = call("export", "-o", "/dev/full", status=1)
+    assert said.strip().endswith("cannot write /dev/full: No space left on device")
+
+
 def test_figures_as_a_file(call: Call, tmp_path: Path):
     target = tmp_path / "out.csv"
     assert call("query", "kettle/power", "--csv", str(target)) == ""
@@ -148,6 +216,11 @@ def test_the_size(call: Call, file: Path):
     assert found["series"] == 3
     assert found["hours"] == 6
     assert found["size_bytes"] >= file.stat().st_size
+    text = call("size")
+    assert re.search(r"^size +0\.\d+ MB$", text, re.MULTILINE)
+    assert re.search(
+        r"^oldest +2026-0[45]-\d\d \d\d:00:00[+-]\d\d:\d\d$", text, re.MULTILINE
+    )
 
 
 def test_what_is_old_is_taken_out(call: Call, file: Path):

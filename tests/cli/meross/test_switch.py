@@ -119,6 +119,24 @@ def test_a_request_that_is_none_is_refused(house, call):
     call("command", *where, "Appliance.No.Such", "GET", status=1)
 
 
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_a_device_that_is_not_at_port_80_is_spoken_to_all_the_same(
+    house, sign_in, call, monkeypatch, by
+):
+    plug = house.add()
+    sign_in()
+    call("on", "Lamp")
+    before = house.messages
+    place = f"127.0.0.1:{plug.http_port}"
+    options = ["--lan-port", place] if by == "option" else []
+    if by == "variable":
+        monkeypatch.setenv("STRUCTIOT_MEROSS_LAN_PORTS", f"10.0.0.9:81 {place}")
+    call("off", "Lamp", *options)
+    assert relay(house, plug) == 0
+    assert house.messages == before
+    assert "'80' is no HOST:PORT" in call("on", "Lamp", "--lan-port", "80", status=2)
+
+
 def test_a_key_of_somebody_else_is_refused(house, call):
     plug = house.add()
     place = f"127.0.0.1:{plug.http_port}"

@@ -139,7 +139,7 @@ def test_a_file_that_others_can_read_is_closed_to_them(
     conf.chmod(0o644)
     ConnectorConfig.of(conf)
     assert mode_of(conf) == 0o600
-    assert "others could read" in caplog.text
+    assert "; its mode was changed from 0644 to 0600" in caplog.text
     caplog.clear()
     ConnectorConfig.of(conf)
     assert caplog.text == ""

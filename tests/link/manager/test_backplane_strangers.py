@@ -352,7 +352,7 @@ async def test_who_reads_nothing_but_warnings_learns_of_the_broker(environment, 
         await until(lambda: not b.manager.fleet)
         await anyio.sleep(5)
         assert len(warnings_of(caplog, "no MQTT broker: ")) == 1
-        said = "1 devices of node-0 are gone: its node has lost its connection"
+        said = "gone with node-0, 1 device: its node has lost its connection"
         assert len(warnings_of(caplog, said)) == 1
         a.find_broker()
         await until(lambda: b.manager.fleet)

@@ -139,7 +139,7 @@ async def test_without_a_name_the_reply_topic_is_still_one_of_our_own(broker):
     async with open_client(broker, client_id="", protocol="5.0") as client:
         assert (await client.request("t", b"x")).payload == b"x!"
         [[(topic, _)]] = filters(broker.connection)
-        assert re.fullmatch("structiot/reply/[0-9a-f]{12}", topic)
+        assert re.fullmatch("structiot-reply/[0-9a-f]{12}", topic)
 
 
 async def test_there_are_no_requests_in_3_1_1(broker):
@@ -154,7 +154,7 @@ async def test_a_refused_reply_topic_raises_and_may_be_granted_later(broker):
         Subscribe, lambda _, packet: (Suback(packet_id=packet.packet_id, reasons=code),)
     )
     async with open_client(broker, protocol="5.0") as client:
-        with pytest.raises(SubscribeRefused, match="structiot/reply/tester"):
+        with pytest.raises(SubscribeRefused, match="structiot-reply/tester"):
             await client.request("t", b"x")
         broker.oblige()
         answer_requests(broker)

@@ -79,7 +79,7 @@ async def test_a_bad_row_costs_itself(
     broker: FakeBroker, file: Path, statement: str, caplog
 ):
     edit(file, statement)
-    bad = f"the store {file}: 1 rows cannot be used and are left out"
+    bad = f"the store {file}: left out, as it cannot be used: 1 row"
     for said in ([bad], []):
         caplog.clear()
         with anyio.fail_after(10):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from structiot.sim.house.appliances import APPLIANCES, DailyLoad, SolarPanel, at_hours
-from structiot.sim.house.cloud import MEROSS
+from structiot.sim.house.cloud import MEROSS, meross_residents
+from structiot.sim.house.dialled import dialled_residents
 from structiot.sim.house.residents import USUAL, named_on, shares
-from structiot.sim.house.strips import STRIPS
+from structiot.sim.house.strips import STRIPS, strip_residents
 
 DAY_S = 86_400
 STEP_S = 20
@@ -62,15 +63,30 @@ def test_the_sun_gives_nothing_at_night():
     assert panel.energy_wh(20 * 3600, 28 * 3600) == 0
 
 
-@pytest.mark.parametrize("devices", [3, 4, 10, 43, 100, 300])
-def test_a_house_of_any_size_has_the_same_proportions(devices: int):
-    found = shares(devices)
-    assert sum(found.values()) >= devices
+def on_the_page(devices: int) -> dict[str, int]:
+    """Count the devices of a house by system, as its gateway has them."""
+    counts = shares(devices)
+    account = 1
+    return {
+        "maxsmart": len(strip_residents(counts["maxsmart"])),
+        "meross": len(meross_residents(counts["meross"])) + account,
+        "manager": len(dialled_residents(counts["manager"])),
+    }
+
+
+@pytest.mark.parametrize("devices", [*range(4, 130), 300, 1000])
+def test_a_house_of_any_size_has_just_that_many_devices(devices: int):
+    found = on_the_page(devices)
+    assert sum(found.values()) == devices
     assert min(found.values()) >= 1
-    if devices >= 43:
-        assert sum(found.values()) == devices
+    if devices >= 50:
         for system, count in USUAL.items():
-            assert found[system] == pytest.approx(count * devices / 43, abs=1)
+            assert found[system] == pytest.approx(count * devices / 50, abs=7)
+
+
+def test_the_usual_house_has_fifty():
+    assert on_the_page(sum(USUAL.values())) == USUAL
+    assert shares(50) == {"maxsmart": 3, "meross": 10, "manager": 30}
 
 
 def test_names_go_on_with_numbers():

@@ -109,6 +109,7 @@ async def test_a_day_of_the_account(environment):
     assert doors == [1, 0] * 3
     assert "Position" in pushed["Bedroom shutter"]
     assert "Fan" in pushed["Air purifier"]
+    assert "Mode" in pushed["Bathroom floor"]
     assert "Sensor" in pushed["Diffuser"]
     assert {"DoorWindow", "WaterLeak", "Smoke", "TempHum"} <= pushed["Hub"]
 

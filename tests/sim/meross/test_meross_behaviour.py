@@ -213,6 +213,24 @@ async def test_a_floor_is_heated_up_to_its_set_point():
         assert (await now())["mode"] == 2
 
 
+async def test_a_floor_draws_power_while_it_is_heated_and_none_while_it_rests():
+    async with heard("mts200", loads=[420]) as (sim, _):
+
+        async def now() -> tuple[int, int]:
+            mode = (await get(sim, "Control.Thermostat.Mode"))["mode"][0]
+            meter = (await get(sim, "Control.Electricity"))["electricity"]
+            return mode["state"], meter["power"]
+
+        seen = set()
+        for _ in range(60):
+            seen.add(await now())
+            await anyio.sleep(60)
+        assert seen == {(1, 420_000), (0, 0)}
+        item = {"channel": 0, "onoff": 0}
+        await put(sim, "Control.Thermostat.Mode", {"mode": [item]})
+        assert await now() == (0, 0)
+
+
 async def test_a_thermostat_follows_its_schedule_and_rests_while_a_window_is_open():
     # It is 22:13 UTC on a Tuesday.
     async with heard("mts200") as (sim, _):

@@ -49,7 +49,9 @@ _LONGEST_SENT = 16_384
 
 def _check_key(key: str) -> str:
     if not KEY.fullmatch(key):
-        raise ValueError(f"{key!r} is no key: 1 to 64 letters, digits and '_'")
+        raise ValueError(
+            f"{key!r} is no key, which has 1 to 64 letters, digits and '_'"
+        )
     return key
 
 
@@ -86,10 +88,14 @@ def _check_sent(sent: object) -> object:
     return sent
 
 
-_Key: TypeAlias = Annotated[str, AfterValidator(_check_key)]
+_Key: TypeAlias = Annotated[str, AfterValidator(_check_key), Field(examples=["power"])]
 _Shown: TypeAlias = Annotated[str, AfterValidator(_check_shown)]
-_Word: TypeAlias = Annotated[str, Field(pattern="^[a-z_]{1,32}$")]
-_Member: TypeAlias = Annotated[str, AfterValidator(_check_member)]
+_Word: TypeAlias = Annotated[
+    str, Field(pattern="^[a-z_]{1,32}$", examples=["temperature"])
+]
+_Member: TypeAlias = Annotated[
+    str, AfterValidator(_check_member), Field(examples=["wifi.rssi"])
+]
 _Sent: TypeAlias = Annotated[Any, AfterValidator(_check_sent)]
 
 
@@ -349,7 +355,9 @@ class ManagerEventSection(ManagerEntitySection):
     """
 
     types: Annotated[
-        tuple[_Shown, ...], Field(strict=False), AfterValidator(_check_some)
+        tuple[_Shown, ...],
+        Field(strict=False, examples=[["single", "double"]]),
+        AfterValidator(_check_some),
     ]
     member: _Member | None = None
 

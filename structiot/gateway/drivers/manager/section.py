@@ -87,7 +87,8 @@ class ManagerListenerSection(Section):
     """
 
     host: Host = "127.0.0.1"
-    port: Port = _USUAL_PORT
+    # The usual one is that of [manager] itself.
+    port: Port = Field(default=_USUAL_PORT, examples=[8596])
     dialect: _Dialect = "D0"
     cert_file: _File = None
     key_file: _File = None

@@ -96,7 +96,7 @@ TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "inverter": {
         "sensors": [
-            _POWER,
+            {**_POWER, "name": "Solar power"},
             _figure(
                 "Today",
                 "today_kwh",

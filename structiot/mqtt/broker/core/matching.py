@@ -8,7 +8,7 @@ from collections.abc import Generator
 from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.retaining import Retaining
 from structiot.mqtt.broker.core.sessions import Session, SharedGroup, Subscription
-from structiot.mqtt.broker.core.work import PORTION, WIDE, Work
+from structiot.mqtt.broker.core.work import PORTION, UNKNOWN_TOPIC, WIDE
 from structiot.mqtt.broker.permissions import Permissions
 from structiot.mqtt.wire.topics import TopicTree, is_shared
 
@@ -38,7 +38,6 @@ class Matching(Retaining):
     """Finds subscribers; a base of `Broker`.
 
     Attributes:
-        work: What is done, and what is left to do.
         tree: Subscriptions and shared groups by filter.
         shared: Shared groups by their whole filter.
         permissions: What users may publish, subscribe and receive; see `go_by`.
@@ -47,7 +46,6 @@ class Matching(Retaining):
     def __init__(self, limits: BrokerLimits, permissions: Permissions) -> None:
         super().__init__(limits)
         self.permissions: Permissions = permissions
-        self.work: Work = Work()
         self.tree: TopicTree[Subscription | SharedGroup] = TopicTree()
         self.shared: dict[str, SharedGroup] = {}
         # By topic: what the tree has found, and what was made of it.
@@ -58,7 +56,7 @@ class Matching(Retaining):
         tree = self.tree
         before = tree.steps
         found = tree.find(topic, WIDE)
-        self.work.done += tree.steps - before
+        self.work.done += UNKNOWN_TOPIC + tree.steps - before
         return found
 
     def _merge(

@@ -10,6 +10,7 @@ from structiot.mqtt.broker.config import BrokerLimits
 from structiot.mqtt.broker.core.deadlines import Clock, Deadlines
 from structiot.mqtt.broker.core.ledger import Account, Ledger
 from structiot.mqtt.broker.core.retained import Publisher, Retained, RetainedStore
+from structiot.mqtt.broker.core.work import RETAINED_MESSAGE, Work
 from structiot.mqtt.wire.messages import Message
 
 if TYPE_CHECKING:
@@ -35,10 +36,12 @@ class Retaining:
         journal: Notes what changes, when a store is in use.
         onlooker: Is told of clients and their messages, and may keep these back.
         retained: The last retained message of each topic.
+        work: What is done, and what is left to do.
     """
 
     def __init__(self, limits: BrokerLimits) -> None:
         self.limits = limits
+        self.work: Work = Work()
         self.refused_flags: int = limits.refused_flags
         self.clock: Clock = Clock()
         self.deadlines: Deadlines = Deadlines()
@@ -83,6 +86,7 @@ class Retaining:
         is_kept = message.payload and (
             is_own or self.can_retain(message, account, publisher)
         )
+        self.work.done += RETAINED_MESSAGE
         self.deadlines.forget(topic)
         self.retained.number += 1
         if not is_kept:

@@ -32,6 +32,7 @@ __all__ = [
     "PORTION",
     "RETAINED_MESSAGE",
     "SESSION",
+    "UNKNOWN_TOPIC",
     "WIDE",
     "Job",
     "Work",
@@ -43,8 +44,10 @@ __all__ = [
 PACKET = 4
 DELIVERY = 8
 FILTER = 16
-RETAINED_MESSAGE = 16
+RETAINED_MESSAGE = 24
 SESSION = 32
+# To look for its subscribers, and to remember them, beside the steps.
+UNKNOWN_TOPIC = 24
 
 # What is done at once of something that has its turn if it is more: many may subscribe,
 # or die, at the same moment.

@@ -80,6 +80,10 @@ class Room(Records):
         del item
         return 0
 
+    def is_output_on(self) -> bool:
+        """Tell whether what it heats or cools with has power."""
+        return self.heats(self.items[0]) != 0
+
     def apply(self, wanted: Mapping[str, Any]) -> list[Item]:
         """Take over settings; temperatures that are too high or low are refused."""
         kept: Item = {}
@@ -225,10 +229,6 @@ class ModeB(Room):
             return 0
         missing = item["targetTemp"] - item["currentTemp"]
         return int(missing > 0) if item["working"] == 1 else -int(missing < 0)
-
-    def is_output_on(self) -> bool:
-        """Tell whether its socket has power."""
-        return bool(self.items[0]["state"] == 1)
 
 
 class ModeC(Room):

@@ -141,6 +141,9 @@ class Notebook:
             rows = told.get(second, [])
             if self._blocked is part.stretch:
                 lost += len(rows)
+                if second < until and self._meter is not None:
+                    # A gap that begins so much earlier.
+                    self._meter = (self._meter[0], self._meter[1] - TICK_S)
                 continue
             for series, value in rows:
                 self._now_known[series] = value

@@ -14,7 +14,7 @@ nox -s browser       the dashboard in Chromium; -- -k chart goes to pytest
 nox -s screenshots   the pictures in the documentation, made anew
 nox -s influxdb     readings in a real InfluxDB (its program influxd, or INFLUXD=path)
 nox -s hostile      peers that want harm; prints a table of the harm they did
-nox -s month        a month of all troubles for one device of each kind; takes hours
+nox -s month        a month of all troubles for one device of each kind; 40 minutes
 nox -s kills        `structiot run` killed 400 times, with its own broker and with Mosquitto
 nox -s soak         clients that come and go for a minute each; STRUCTIOT_SOAK_S=600
 """

@@ -87,6 +87,7 @@ class Meross:
         stats: Stats,
         holder: DeviceHolder,
         learning: Learning,
+        poll_s: float,
         environment: Environment,
     ) -> None:
         self.stats: Stats = stats
@@ -94,6 +95,7 @@ class Meross:
         self._cloud = cloud
         self._holder = holder
         self._learning = learning
+        self._poll_s = poll_s
         self._environment = environment
         self._devices: dict[str, MerossDevice] = {}
         self._notes: FanOut[Mailbox[Notification]] = FanOut()
@@ -338,6 +340,7 @@ class Meross:
             lan_at=self._learning.lan_link,
             on_availability=self._tell_availability,
             on_wanted=self._learning.want,
+            poll_s=self._poll_s,
             environment=self._environment,
         )
         self._devices = {**self._devices, known.uuid: device}

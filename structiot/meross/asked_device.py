@@ -20,7 +20,7 @@ from structiot.meross.hub import DeviceWithSubdevices
 from structiot.meross.link.lan import LanLink
 from structiot.meross.link.route import Route
 from structiot.meross.link.router import Router
-from structiot.meross.polls import CLOUD_LIVE_S, CLOUD_POLL_S, PollPlan, poll_s_of
+from structiot.meross.polls import CLOUD_LIVE_S, CLOUD_POLL_S, PollPlan
 from structiot.meross.turning import Turning
 from structiot.meross.wire.envelope import Envelope, Method, Payload
 from structiot.meross.wire.system import SystemAll
@@ -173,7 +173,7 @@ class AskedDevice(DeviceWithSubdevices, Turning, ABC):
     async def _poll(self) -> None:
         self._pass()
         due = self._plan.due(self._parts.polls, is_local=self._is_local)
-        self._poller.schedule.poll_s = poll_s_of(is_local=self._is_local)
+        self._poller.schedule.poll_s = self._plan.poll_s(is_local=self._is_local)
         now = anyio.current_time()
         if now < self._plan.look_at:
             self._poller.poll_by(self._plan.look_at)

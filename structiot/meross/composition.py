@@ -37,6 +37,15 @@ class Composition:
         """What its features want to be asked."""
         return [poll for feature in self.features for poll in feature.polls]
 
+    def paces(self, namespace: str) -> set[str]:
+        """Give how its features want one namespace to be asked."""
+        return {
+            poll.pace
+            for feature in self.concerned(namespace)
+            for poll in feature.polls
+            if poll.request.namespace == namespace
+        }
+
     def describe(self, about: About) -> bool:
         """Take it that more, or something else, is known; tell if it is composed anew.
 

@@ -66,6 +66,7 @@ class MerossDevice(Handling):
         lan_at: Makes the way to it at the address that it tells; None where that is
             given. It is one of an account, then: it is not waited for, and what it
             refuses is its own matter.
+        poll_s: Time between two polls in the local network.
         on_availability: Is told when it went away or is back.
         on_wanted: Is told when somebody waits for it to be known.
         environment: Network, host network, clock and chance.
@@ -79,6 +80,7 @@ class MerossDevice(Handling):
         *,
         name: str | None = None,
         lan_at: Callable[[SystemAll], LanLink] | None = None,
+        poll_s: float = LAN_POLL_S,
         on_availability: Callable[[MerossDevice], None] = lambda _: None,
         on_wanted: Callable[[MerossDevice], None] = lambda _: None,
         environment: Environment = SYSTEM_ENVIRONMENT,
@@ -99,13 +101,13 @@ class MerossDevice(Handling):
         self._refusal = ""
         self._polled_at = -math.inf
         self._zone_name: str | None = None
-        self._plan = PollPlan()
+        self._plan = PollPlan(poll_s)
         self._subdevices = HubSubdevices(self, environment)
         self._boxes: FanOut[Mailbox[Notification]] = FanOut()
         super().__init__(
             info_of(about, name),
             self._parts.entities,
-            schedule=PollSchedule(poll_s=LAN_POLL_S, burst_s=2.0, burst_polls=2),
+            schedule=PollSchedule(poll_s=poll_s, burst_s=2.0, burst_polls=2),
             environment=environment,
         )
 
@@ -250,7 +252,8 @@ class MerossDevice(Handling):
             self._taken(feature, update, at_utc, every_s)
 
     def _every_s(self, namespace: str) -> float:
-        return self._plan.every_s(namespace, self._parts.polls, is_local=self._is_local)
+        paces = self._parts.paces(namespace)
+        return self._plan.every_s(paces, is_local=self._is_local)
 
     def _take_all(self, payload: Payload, at_utc: datetime) -> None:
         system = read_all(payload)
@@ -262,9 +265,10 @@ class MerossDevice(Handling):
             if self._lan_at and host and (lan is None or lan.host != host):
                 self._route.lan = self._lan_at(system)
         self._plan.answered(ALL)
+        every_s = self._plan.all_every_s(is_local=self._is_local)
         for feature in self._parts.features:
             update = feature.take_digest(system.digest, at_utc)
-            self._taken(feature, update, at_utc, self._every_s(ALL))
+            self._taken(feature, update, at_utc, every_s)
         self.has_told = True
         self._note_known()
 

@@ -34,6 +34,7 @@ from structiot.meross.link.lan import LanLink
 from structiot.meross.link.route import Policy, Route
 from structiot.meross.link.router import Router
 from structiot.meross.link.sign_in import MfaCallback
+from structiot.meross.polls import LAN_POLL_S, check_poll_s
 from structiot.meross.rate_limiter import RateLimitChecker
 from structiot.meross.stats import Stats
 from structiot.meross.wire.envelope import Method
@@ -76,6 +77,7 @@ async def open_meross(
     broker: tuple[str, int] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     lan_ports: Mapping[str, int] | None = None,
+    poll_s: float = LAN_POLL_S,
     environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[Meross]:
     """Open a Meross account: sign in if no token is kept, and list its devices.
@@ -112,13 +114,14 @@ async def open_meross(
         broker: Host and port of another broker instead of all, as for a simulator.
         ssl_context: Whom to trust; the system's authorities by default.
         lan_ports: TCP ports of devices in the local network that are not at 80, by host.
+        poll_s: Time between two polls of a device in the local network, 1 to 180 s.
         environment: Network, host network, clock and chance; the system's by default.
 
     Yields:
         The account.
 
     Raises:
-        UsageError: An argument of another type.
+        UsageError: An argument of another type, or out of range.
         ConfigError: No way to sign in, a store that cannot be used, or a state file that
             is none of ours; both are left as they are.
         AuthRefused: Wrong password, one-time code, too many tokens, banned; see
@@ -129,9 +132,9 @@ async def open_meross(
     _check(email=email, mfa=mfa, store=store, state_file=state_file, broker=broker)
     _check(url=url, country=country, retry_refused=retry_refused, lan_ports=lan_ports)
     _check(ssl_context=ssl_context, rate_limiter=rate_limiter, environment=environment)
+    check_poll_s(poll_s)
     if policy not in _POLICIES:
-        message = f"policy is one of {', '.join(_POLICIES)}, not {policy!r}"
-        raise UsageError(message)
+        raise UsageError(f"policy is one of {', '.join(_POLICIES)}, not {policy!r}")
     limiter = RateLimitChecker() if isinstance(rate_limiter, str) else rate_limiter
     by_default = partial(default_file, email, url=url, network=environment.network)
     kept_in, path = await anyio.to_thread.run_sync(
@@ -163,6 +166,7 @@ async def open_meross(
             stats=stats,
             holder=holder,
             learning=learning,
+            poll_s=poll_s,
             environment=environment,
         )
         async with _connected(
@@ -253,12 +257,13 @@ async def open_meross_lan(
     *,
     key: str | Secret,
     name: str | None = None,
+    poll_s: float = LAN_POLL_S,
     environment: Environment = SYSTEM_ENVIRONMENT,
 ) -> AsyncGenerator[MerossDevice]:
     """Open a device in the local network, without any cloud.
 
     It is asked what it can and for its states; while somebody iterates over its
-    `readings()`, `changes()` or `events()` it is polled every 10 s.
+    `readings()`, `changes()` or `events()` it is polled each `poll_s`.
 
     Args:
         host: Its address or name.
@@ -266,13 +271,14 @@ async def open_meross_lan(
         key: The account's key, or the one it was set up with; empty for a device that
             was not set up yet. `structiot meross login` shows it.
         name: What to call it.
+        poll_s: Time between two polls, 1 to 180 s.
         environment: Network, host network, clock and chance; the system's by default.
 
     Yields:
         The device.
 
     Raises:
-        UsageError: An argument of another type.
+        UsageError: An argument of another type, or out of range.
         ConnectFailed: Nobody answers.
         WrongKey: The key is not this device's.
         ProtocolViolation: Something answers that is no Meross device.
@@ -282,6 +288,7 @@ async def open_meross_lan(
     check_port_argument("port", port)
     check_argument("key", key, str, Secret)
     check_argument("name", name, str, None)
+    check_poll_s(poll_s)
     check_argument("environment", environment, Environment)
     revealed = key.reveal() if isinstance(key, Secret) else key
     lan = LanLink(host, port, key=revealed, environment=environment)
@@ -302,7 +309,9 @@ async def open_meross_lan(
         environment=environment,
     )
     router = Router(Stats(), policy="lan_only", environment=environment)
-    device = MerossDevice(about, route, router, name=name, environment=environment)
+    device = MerossDevice(
+        about, route, router, name=name, poll_s=poll_s, environment=environment
+    )
     device.take(ALL, reply.payload)
     async with device:
         yield device

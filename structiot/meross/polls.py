@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import anyio
 
+from structiot._kit.arguments import check_argument
+from structiot.errors import UsageError
 from structiot.meross.features.feature import Poll, Request
 from structiot.meross.wire.envelope import Method
 from structiot.meross.wire.system import ALL
 
-__all__ = ["CLOUD_LIVE_S", "CLOUD_POLL_S", "LAN_POLL_S", "PollPlan", "poll_s_of"]
+__all__ = ["CLOUD_LIVE_S", "CLOUD_POLL_S", "LAN_POLL_S", "PollPlan", "check_poll_s"]
 
 # Asked in the local network; a change made at the device is seen within half a minute.
 LAN_POLL_S: Final = 10.0
@@ -27,21 +29,28 @@ SLOW_S: Final = 600.0
 COUNTING_S: Final = 60.0
 
 
-def poll_s_of(*, is_local: bool) -> float:
-    """Tell how often a device is polled: there is less to ask through the cloud."""
-    return LAN_POLL_S if is_local else CLOUD_POLL_S
+def check_poll_s(poll_s: float) -> None:
+    """Raise UsageError unless devices in the local network may be polled so often."""
+    check_argument("poll_s", poll_s, float)
+    if not 1 <= poll_s <= CLOUD_LIVE_S:
+        message = f"poll_s is 1 to {CLOUD_LIVE_S:g} s, not {poll_s:g}"
+        raise UsageError(message)
 
 
 class PollPlan:
     """Remembers what was asked when; in the local network all that is live is due.
+
+    Args:
+        local_s: Time between two polls in the local network.
 
     Attributes:
         look_at: When something has to be asked besides, such as whether a door has
             arrived; infinite if nothing has to be.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, local_s: float = LAN_POLL_S) -> None:
         self.look_at: float = math.inf
+        self._local_s = local_s
         self._asked_at: dict[str, float] = {}
         self._look_for: set[str] = set()
 
@@ -74,16 +83,20 @@ class PollPlan:
         )
         return requests
 
-    @staticmethod
-    def every_s(namespace: str, polls: Iterable[Poll], *, is_local: bool) -> float:
-        """Give how often a namespace is asked; infinite for one that is only told."""
-        if namespace == ALL:
-            return LAN_POLL_S if is_local else CLOUD_ALL_S
-        paces = {one.pace for one in polls if one.request.namespace == namespace}
+    def poll_s(self, *, is_local: bool) -> float:
+        """Tell how often it is polled: there is less to ask through the cloud."""
+        return self._local_s if is_local else CLOUD_POLL_S
+
+    def all_every_s(self, *, is_local: bool) -> float:
+        """Give how often `System.All` is asked."""
+        return self._local_s if is_local else CLOUD_ALL_S
+
+    def every_s(self, paces: Collection[str], *, is_local: bool) -> float:
+        """Give how often something of these paces is asked; infinite if only told."""
         if "live" in paces:
-            return LAN_POLL_S if is_local else CLOUD_LIVE_S
+            return self._local_s if is_local else CLOUD_LIVE_S
         if "counting" in paces and is_local:
-            return COUNTING_S
+            return max(COUNTING_S, self._local_s)
         return SLOW_S if paces & {"counting", "slow"} else math.inf
 
     def answered(self, namespace: str) -> None:

@@ -112,7 +112,8 @@ class _JumpSelector(selectors.DefaultSelector):
         self, timeout: float | None = None
     ) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout <= 0:
-            return super().select(timeout)
+            # Something is to be done; only threads could have added to that.
+            return super().select(timeout) if self.loop.threads.count else []
         if ready := super().select(0):
             return ready
         if not self.loop.threads.count:

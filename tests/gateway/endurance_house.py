@@ -7,9 +7,8 @@ day may be a short one.
 from __future__ import annotations
 
 import gc
-import resource
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,39 +21,64 @@ from anyio.abc import TaskGroup, TaskStatus
 from structiot import Environment
 from structiot._kit.flow.tasks import service_group
 from structiot.gateway import Gateway, open_gateway
+from structiot.meross.stats import Call
 from structiot.mqtt import Message, open_broker, open_mqttclient
 from structiot.sim import (
-    CyclingLoad,
+    DialInSim,
     MaxSmartSim,
     MerossCloudSim,
     MerossSim,
+    SeplPlatformSim,
     sim_devices,
     sim_maxsmart,
     sim_meross_cloud,
     sim_meross_device,
+    sim_sepl_platform,
 )
-from structiot.sim.manager.fleet import DialInFleet
-from structiot.sim.shared.faults import Fault, FaultKind
 from structiot.testing import MemoryNetwork
 from structiot.testing.clock import virtual_clock
+from tests.gateway.endurance_devices import (
+    CLOUD_LOAD,
+    LAN_LOAD,
+    METER_LOAD,
+    STRIP_LOADS,
+    Counter,
+    Tasmota,
+    metering,
+)
+from tests.gateway.endurance_troubles import TROUBLES
 from tests.gateway.history_house import SetClock, of
 
 URI: Final = "mqtt://127.0.0.1:1883"
 POLL_S: Final = 60
 LAMP_UUID: Final = "1862cfe1-5dab-4d8e-a946-50d6728f830f"
 LAMP: Final = f"manager_{LAMP_UUID.replace('-', '_')}"
-STRIP_LOADS: Final = (
-    CyclingLoad(high_w=9.4),
-    CyclingLoad(high_w=84, low_w=1.2, period_s=2872, duty=0.33, ripple=0.015),
-    CyclingLoad(high_w=7.8, ripple=0.05, ripple_s=13),
-    CyclingLoad(high_w=60),
-    CyclingLoad(high_w=130, ripple=0.03),
-    CyclingLoad(high_w=400, low_w=300, period_s=9137, duty=0.5),
-)
-CLOUD_LOAD: Final = CyclingLoad(high_w=850, low_w=3, period_s=4100, duty=0.4)
-LAN_LOAD: Final = CyclingLoad(high_w=200)
-
-Trouble = Callable[["EnduranceHouse", float], Awaitable[None]]
+METER_UUID: Final = "1862cfe1-5dab-4d8e-a946-50d6728f8310"
+METER: Final = f"manager_{METER_UUID.replace('-', '_')}"
+LINKS: Final = [
+    {
+        "from": "mqtt:stat/tasmota_1/POWER",
+        "to": "tasmota/power",
+        "kind": "switch",
+        "set_topic": "cmnd/tasmota_1/POWER",
+        "availability": "tele/tasmota_1/LWT",
+    },
+    {
+        "from": "mqtt:tele/tasmota_1/SENSOR",
+        "to": "tasmota/total",
+        "kind": "sensor",
+        "member": "ENERGY.Total",
+        "unit": "kWh",
+        "device_class": "energy",
+        "state_class": "total_increasing",
+        "availability": "tele/tasmota_1/LWT",
+    },
+    {
+        "from": ["strip/port_?", "*/switch", "*/light", "tasmota/power"],
+        "to": "platform",
+        "type": "iot#plug",
+    },
+]
 
 
 class EnduranceHouse:
@@ -62,6 +86,7 @@ class EnduranceHouse:
 
     Attributes:
         latest: What stands on the broker that is there now.
+        counters: Of the meters that count on, by the key of what they have counted.
         unheard_s: For how long the strip could not be read, by its troubles.
     """
 
@@ -76,13 +101,21 @@ class EnduranceHouse:
             network=self.network, clock=virtual_clock, random=random
         )
         self.latest: dict[str, str] = {}
+        # By troubles that the strip and the plug in the local network share.
         self.unheard_s: float = 0.0
         self.unheard_wh: float = 0.0
         self.strip: MaxSmartSim
         self.cloud: MerossCloudSim
         self.plug: MerossSim
         self.local: MerossSim
-        self.lamps: DialInFleet
+        self.platform: SeplPlatformSim
+        self.lamp: DialInSim
+        self.meter: DialInSim
+        self.tasmota = Tasmota()
+        self.counters = {
+            f"{METER}/energy": Counter(METER_LOAD),
+            "tasmota/total": self.tasmota.counter,
+        }
         self.gateway: Gateway
         self._leave = self._left = anyio.Event()
 
@@ -91,9 +124,6 @@ class EnduranceHouse:
     def strip_wh(self) -> float:
         """Give all that the strip has delivered, by its own account."""
         return sum(self.strip.energy_wh(port) for port in range(1, 7))
-
-    def now_s(self) -> float:
-        return virtual_clock().timestamp()
 
     def state(self, topic: str) -> str | None:
         return self.latest.get(f"structiot/{topic}/state")
@@ -123,7 +153,8 @@ class EnduranceHouse:
             for port in range(1, 7)
         }
         wanted["local/switch"] = wanted[f"{self.plug_slug}/switch"] = "ON"
-        wanted[f"{LAMP}/light"] = "ON" if self.lamps[0].state["is_on"] else "OFF"
+        wanted[f"{LAMP}/light"] = "ON" if self.lamp.state["is_on"] else "OFF"
+        wanted["tasmota/power"] = "ON" if self.tasmota.is_on else "OFF"
         found = [
             f"{key}: {self.state(key)}, not {one}"
             for key, one in wanted.items()
@@ -132,8 +163,29 @@ class EnduranceHouse:
         power_w = float(self.state("local/power_w") or "nan")
         if power_w != LAN_LOAD.high_w:
             found.append(f"local/power_w: {power_w}")
-        devices = {"strip", "local", self.plug_slug, LAMP}
+        devices = {"strip", "local", self.plug_slug, LAMP, METER, "tasmota"}
         found += [f"{one} is offline" for one in sorted(devices - self.available())]
+        told = self.told_to_platform()
+        for key, one in wanted.items():
+            if told.get(key) != one:
+                found.append(f"{key} is {told.get(key)} at the platform, not {one}")
+        return found
+
+    def told_to_platform(self) -> dict[str, str]:
+        """Give what the platform heard last, by key."""
+        systems = {
+            "maxsmart": "strip",
+            f"meross:{self.plug.uuid}": self.plug_slug,
+            f"meross:{self.local.uuid}": "local",
+            "manager": LAMP,
+            "mqtt": "tasmota",
+        }
+        found = {}
+        for event in self.platform.events:
+            uri = event.device_uri
+            slug = systems.get(uri) or systems.get(uri.partition(":")[0], uri)
+            word = "ON" if event.data == "true" else "OFF"
+            found[f"{slug}/{event.service_uri}"] = word
         return found
 
     @property
@@ -141,10 +193,15 @@ class EnduranceHouse:
         return f"meross_{self.plug.uuid}"
 
     def held(self) -> dict[str, int]:
-        """Give what the process holds: objects, blocks and tasks."""
+        """Give what the process holds: objects, blocks and tasks.
+
+        Without the calls that `meross.stats` remembers: 4,096 are many days'.
+        """
         gc.collect()
+        objects = gc.get_objects()
+        calls = sum(isinstance(one, Call) for one in objects)
         return {
-            "objects": len(gc.get_objects()),
+            "objects": len(objects) - 2 * calls,
             "blocks": sys.getallocatedblocks(),
             "tasks": len(anyio.get_running_tasks()),
         }
@@ -170,10 +227,11 @@ class EnduranceHouse:
         async with (
             open_broker(URI, environment=self.world),
             open_mqttclient(URI, environment=self.world) as client,
-            client.subscription("#", qos=1) as messages,
+            client.subscription("#") as messages,
             service_group() as tasks,
         ):
             tasks.start_soon(self._watch, messages)
+            tasks.start_soon(self.tasmota.serve, client)
             task_status.started()
             await self._leave.wait()
         self._left.set()
@@ -201,78 +259,14 @@ class EnduranceHouse:
         for index, trouble in enumerate(TROUBLES):
             await anyio.sleep_until(began_at + index * each_s)
             port = 1 + (number + index) % 2
-            await self.command(f"strip/port_{port}", "OFF" if index % 2 else "ON")
+            word = "OFF" if index % 2 else "ON"
+            for topic in (f"strip/port_{port}", "tasmota/power"):
+                await self.command(topic, word)
             await trouble(self, each_s / 3)
         await anyio.sleep_until(began_at + day_s - each_s / 2)
         await self.command("strip/port_1", "ON" if number % 2 else "OFF")
         await self.command(f"{LAMP}/light", "OFF" if number % 2 else "ON")
         await anyio.sleep_until(began_at + day_s)
-
-
-async def devices_away(house: EnduranceHouse, for_s: float) -> None:
-    async with house.unheard(), anyio.create_task_group() as tasks:
-        for sim in (house.strip, house.local, house.plug):
-            tasks.start_soon(sim.reboot, for_s)
-        house.lamps[0].misbehave("silent")
-    house.lamps[0].misbehave()
-
-
-async def broker_away(house: EnduranceHouse, for_s: float) -> None:
-    await house.close_broker()
-    await anyio.sleep(for_s)
-    await house.open_broker()
-
-
-async def cloud_away(house: EnduranceHouse, for_s: float) -> None:
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(house.cloud.reboot, for_s)
-        tasks.start_soon(house.cloud.restart_brokers, for_s)
-
-
-async def refused(house: EnduranceHouse, for_s: float) -> None:
-    sims = (house.strip, house.local, house.cloud)
-    for sim in sims:
-        sim.faults.always(Fault(kind=FaultKind.REFUSE))
-    async with house.unheard():
-        await anyio.sleep(for_s)
-        for sim in sims:
-            sim.faults.clear()
-
-
-async def slow(house: EnduranceHouse, for_s: float) -> None:
-    house.lamps[0].misbehave("slow")
-    for sim in (house.strip, house.local, house.cloud):
-        sim.faults.delay_s = 1.2
-    await anyio.sleep(for_s)
-    for sim in (house.strip, house.local, house.cloud):
-        sim.faults.clear()
-    house.lamps[0].misbehave()
-
-
-async def clock_jumps(house: EnduranceHouse, for_s: float) -> None:
-    house.clock.by += timedelta(days=-1 if house.clock.by else 1)
-    await anyio.sleep(for_s)
-
-
-async def disk_full(_house: EnduranceHouse, for_s: float) -> None:
-    # No file may grow any more; for this, nobody has to be root.
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        await anyio.sleep(for_s)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-TROUBLES: Final[tuple[Trouble, ...]] = (
-    devices_away,
-    broker_away,
-    cloud_away,
-    refused,
-    slow,
-    clock_jumps,
-    disk_full,
-)
 
 
 @asynccontextmanager
@@ -312,8 +306,19 @@ async def endurance_house(
                 environment=world,
             )
         )
-        house.lamps = await enter(
+        (house.lamp,) = await enter(
             sim_devices(type="lamp", uuids=[LAMP_UUID], environment=world)
+        )
+        (house.meter,) = await enter(
+            sim_devices(
+                type="meter",
+                uuids=[METER_UUID],
+                behaviour=metering(house.counters[f"{METER}/energy"]),
+                environment=world,
+            )
+        )
+        house.platform = await enter(
+            sim_sepl_platform(records_kept=100, environment=world)
         )
         await house.open_broker()
         environment = Environment(
@@ -328,6 +333,13 @@ async def endurance_house(
 def _config(house: EnduranceHouse, history: dict[str, Any]) -> dict[str, Any]:
     folder, cloud = house.folder, house.cloud
     light = {"name": "Light", "member": "is_on"}
+    energy = {
+        "member": "energy_kwh",
+        "key": "energy",
+        "unit": "kWh",
+        "device_class": "energy",
+        "state_class": "total_increasing",
+    }
     strip = {"host": "10.0.0.2", "name": "strip"}
     path = str(folder / "history.sqlite")
     return {
@@ -336,11 +348,16 @@ def _config(house: EnduranceHouse, history: dict[str, Any]) -> dict[str, Any]:
         "history": {"path": path, "timezone": "UTC", "commit_s": 60, **history},
         "maxsmart": {"discover": False, "poll_s": POLL_S, "devices": [strip]},
         "meross": {
+            "poll_s": POLL_S,
             "email": cloud.email,
             "password": cloud.password,
             "url": cloud.url,
             "store": str(folder / "meross.json"),
             "devices": [{"host": "10.0.0.4", "name": "local", "key": "k"}],
         },
-        "manager": {"types": {"lamp": {"switches": [light]}}},
+        "manager": {
+            "types": {"lamp": {"switches": [light]}, "meter": {"sensors": [energy]}}
+        },
+        "connector": {**house.platform.config, "encryption": False},
+        "links": LINKS,
     }

@@ -141,6 +141,8 @@ class Notebook:
             rows = told.get(second, [])
             if self._blocked is part.stretch:
                 lost += len(rows)
+                if second < until:
+                    self._widen_gap()
                 continue
             for series, value in rows:
                 self._now_known[series] = value
@@ -149,6 +151,11 @@ class Notebook:
             if second < until:
                 self._pass(second)
         return lost
+
+    def _widen_gap(self) -> None:
+        """Have the gap of the meter begin a moment earlier."""
+        if self._meter is not None:
+            self._meter = (self._meter[0], self._meter[1] - TICK_S)
 
     def _pass(self, second: int) -> None:
         truth = self.truth

@@ -123,6 +123,29 @@ async def test_nothing_is_integrated_over_a_clock_that_jumps(home: Home, days: i
 
 
 @pytest.mark.virtual_time
+async def test_what_a_counter_gains_in_time_that_was_recorded_already_is_counted(
+    home: Home,
+):
+    hour = timedelta(hours=1)
+    async with home.gateway(commit_s=60) as gateway:
+        start = home.now
+        await home.tell(3600, energy=1000.0)
+        home.clock.by -= hour - timedelta(minutes=5)
+        # More than a house takes in a minute, which is all that the clock will go on.
+        for total in range(2000, 8000, 1000):
+            await home.tell(600, energy=float(total))
+        await home.tell(120, energy=7010.0)
+        # Of the hour that is not over, and of one that is.
+        for _ in range(2):
+            found = await of(gateway).energy("plug/energy", start, home.now)
+            (gap,) = found.gaps
+            assert abs(gap.until_utc - gap.from_utc - hour) < timedelta(minutes=7)
+            bars_wh = sum(bar.energy_wh or 0 for bar in found.bars)
+            assert bars_wh + (gap.energy_wh or 0) == 6010.0
+            await home.tell(3600)
+
+
+@pytest.mark.virtual_time
 async def test_what_was_told_first_stands_when_the_clock_is_set_back(
     home: Home, caplog: pytest.LogCaptureFixture
 ):

@@ -24,6 +24,8 @@ KEY = "0123456789abcdef0123456789abcdef"
         ),
         ({"rate_limiter": {"device_burst_rate": 0}}, "device_burst_rate"),
         ({"lan_ports": {"a": 0}}, "a must be at least 1"),
+        ({"poll_s": 0.5}, "poll_s"),
+        ({"key": "k", "devices": [{"host": "a", "poll_s": 200}]}, "poll_s"),
     ],
 )
 def test_slips_in_the_section_are_said(section, said):

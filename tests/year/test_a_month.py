@@ -1,34 +1,34 @@
 """A month of virtual time: all troubles each day, and nothing grows or is forgotten.
 
-A strip, a Meross device by the cloud and one by the local network and a device that dials
-in are served with a history; `TROUBLES` of the house comes over them every day. Takes an
-hour and more for each backend: `nox -s month`. STRUCTIOT_MONTH_DAYS sets another length.
+A strip, a Meross device by the cloud and one by the local network, a lamp and a meter that
+dial in and a Tasmota are served with a history, and offered to a platform; `TROUBLES` of
+the house comes over them every day. Takes 20 minutes of processor time for each backend:
+`nox -s month`. STRUCTIOT_MONTH_DAYS sets another length.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
-import tracemalloc
+import time
+from collections import Counter
 from pathlib import Path
 
+import anyio
 import pytest
 
-from tests.gateway.endurance_house import (
-    CLOUD_LOAD,
-    LAN_LOAD,
-    EnduranceHouse,
-    endurance_house,
-)
+from tests.gateway.endurance_devices import CLOUD_LOAD, LAN_LOAD, now_s
+from tests.gateway.endurance_house import EnduranceHouse, endurance_house
 from tests.gateway.history_house import of
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(6 * 3600)]
 
 DAYS = int(os.environ.get("STRUCTIOT_MONTH_DAYS", "30"))
 DAY_S = 86_400.0
-# Tables that are bounded fill in the first days: times of messages, remembered topics.
-SETTLED_AFTER = 2
+# Tables that are bounded fill in the first days. Before that, less is seen.
+SETTLED_AFTER = 9
 
 
 def rss_bytes() -> int:
@@ -37,21 +37,28 @@ def rss_bytes() -> int:
 
 
 def held(house: EnduranceHouse) -> dict[str, int]:
-    found = house.held()
-    return {**found, "traced": tracemalloc.get_traced_memory()[0], "rss": rss_bytes()}
+    return {**house.held(), "rss": rss_bytes()}
+
+
+def kinds_held() -> Counter[str]:
+    return Counter(type(one).__qualname__ for one in gc.get_objects())
 
 
 def check_flat(days: list[dict[str, int]]) -> None:
-    first, last = days[min(SETTLED_AFTER, len(days) - 1)], days[-1]
-    assert last["tasks"] == first["tasks"]
-    for what, room in {"objects": 0.02, "blocks": 0.02, "traced": 0.05}.items():
+    is_settled = len(days) > SETTLED_AFTER + 1
+    first, last = days[SETTLED_AFTER if is_settled else 0], days[-1]
+    # A poll, or a commit, may be under way.
+    assert abs(last["tasks"] - first["tasks"]) <= 4, days
+    # In a month, three objects for each trouble and day are too many.
+    for what in ("objects", "blocks"):
+        room = 0.02 if is_settled else 0.1
         assert last[what] <= (1 + room) * first[what], (what, days)
-    assert last["rss"] <= first["rss"] + 16_000_000, days
+    assert last["rss"] <= first["rss"] + 8_000_000, days
 
 
 async def check_energy(house: EnduranceHouse, began_s: float, own_wh: float) -> None:
     """Compare the history with the simulators' own account."""
-    until_s = house.now_s()
+    until_s = now_s()
     # Plugs have no counter that goes on: theirs is of power, for as long as it was heard.
     # The one in the local network is away when the strip is.
     counted_wh, _ = await house.energy("local/energy")
@@ -64,6 +71,11 @@ async def check_energy(house: EnduranceHouse, began_s: float, own_wh: float) -> 
     assert 0.5 * drawn_wh < counted_wh <= 1.005 * drawn_wh
     power_wh, heard_s = await house.energy("local/power_w")
     assert power_wh == pytest.approx(LAN_LOAD.high_w * heard_s / 3600, rel=0.005)
+    for key, counter in house.counters.items():
+        counted_wh, _ = await house.energy(key)
+        sys.stdout.write(f"{key}: {counted_wh:.0f} of {counter.own_wh:.0f} Wh, ")
+        sys.stdout.write(f"{counter.resets} resets\n")
+        assert counted_wh == pytest.approx(counter.own_wh, rel=0.005)
     strip_wh, _ = await house.energy("strip/total_energy")
     heard_wh = house.strip_wh() - own_wh - house.unheard_wh
     sys.stdout.write(f"strip: {strip_wh:.0f} of {heard_wh:.0f} Wh that were heard\n")
@@ -75,19 +87,38 @@ async def test_a_month_leaves_no_trace(
 ):
     # What is logged is kept by pytest, and would be what grows.
     caplog.set_level(logging.CRITICAL, logger="structiot")
-    days = []
-    tracemalloc.start()
-    try:
-        async with endurance_house(tmp_path, commit_s=300, raw_days=1) as house:
-            began_s, own_wh = house.now_s(), house.strip_wh()
-            for number in range(DAYS):
-                await house.day(DAY_S, number)
-                days.append(held(house))
-                sys.stdout.write(f"day {number + 1}: {days[-1]}\n")
-                sys.stdout.flush()
-                assert house.wrong() == []
-                assert of(house.gateway).status().is_writing
-            await check_energy(house, began_s, own_wh)
-    finally:
-        tracemalloc.stop()
+    days: list[dict[str, int]] = []
+    named: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    async with endurance_house(tmp_path, commit_s=300, raw_days=1) as house:
+        began_s, own_wh = now_s(), house.strip_wh()
+        for number in range(DAYS):
+            await house.day(DAY_S, number)
+            days.append({"seconds": round(time.process_time()), **held(house)})
+            before, named = (
+                named,
+                Counter(one.name or "" for one in anyio.get_running_tasks()),
+            )
+            sys.stdout.write(f"day {number + 1}: {days[-1]}\n")
+            if number and named != before:
+                sys.stdout.write(f"begun: {named - before}, over: {before - named}\n")
+            if number == SETTLED_AFTER:
+                kinds = kinds_held()
+            sys.stdout.flush()
+            assert house.wrong() == []
+            assert of(house.gateway).status().is_writing
+        # In time that it has already, after a clock was set back, a history writes nothing;
+        # what counters have gained meanwhile it has when that is over.
+        await anyio.sleep(DAY_S if DAYS % 2 == 0 else 600)
+        sys.stdout.write(f"more: {(kinds_held() - kinds).most_common(12)}\n")
+        await check_energy(house, began_s, own_wh)
     check_flat(days)
+
+
+@pytest.mark.parametrize("what", ["objects", "blocks", "tasks", "rss"])
+def test_growth_is_seen(what: str):
+    flat = {"objects": 120_000, "blocks": 500_000, "tasks": 146, "rss": 100_000_000}
+    a_day = {"objects": 150, "blocks": 600, "tasks": 1, "rss": 500_000}
+    check_flat([flat] * 30)
+    with pytest.raises(AssertionError):
+        check_flat([{**flat, what: flat[what] + n * a_day[what]} for n in range(30)])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -57,7 +59,7 @@ _Kind: TypeAlias = Literal[
 KINDS: Final[tuple[str, ...]] = get_args(_Kind)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EntityPattern:
     """An end of a link: `kitchen/port_1`, `kitchen`, `*/port_?`.
 
@@ -85,7 +87,7 @@ class EntityPattern:
         """Whether it can mean entities of one device alone."""
         return not _WILDCARDS & {*self.device}
 
-    @property
+    @cached_property
     def level(self) -> str:
         """The level in topics of the one device that it means."""
         return slug_of(self.device) or self.device
@@ -263,7 +265,8 @@ class LinkSection(Section):
         which = ", ".join(self.from_) + (f" of {self.system}" if self.system else "")
         return printable(f"{which} -> {self.to}", most=120)
 
-    @property
+    # Each look at a house asks it, for each of its entities.
+    @cached_property
     def sources(self) -> tuple[EntityPattern, ...]:
         """The entities that it is from."""
         return tuple(map(EntityPattern.of, self.from_))
@@ -285,20 +288,22 @@ class LinkSection(Section):
         """Whether a state is handed on, so that the latest counts and no other."""
         return self.on is None and self.set is None
 
-    def fits_device(self, level: str, served: ServedDevice) -> bool:
-        """Tell whether a device is one of those that it is from."""
+    def keys_of(self, level: str, served: ServedDevice) -> AbstractSet[str] | None:
+        """Give the keys of a device's entities that it is from; None for another device."""
         info = served.info
         has = (served.system, "" if info is None else info.model or "")
         for want, given in zip((self.system, self.model), has, strict=True):
             if want is not None and not fnmatchcase(given, want):
-                return False
-        return any(one.fits_device(level, served.name) for one in self.sources)
-
-    def comes_from(self, level: str, served: ServedDevice, key: str) -> bool:
-        """Tell whether an entity of a device is one of those that it is from."""
-        return self.fits_device(level, served) and any(
-            one.fits(level, served.name, key) for one in self.sources
-        )
+                return None
+        name = served.name
+        ends = [one for one in self.sources if one.fits_device(level, name)]
+        if not ends:
+            return None
+        return {
+            key
+            for key in served.entities
+            if any(fnmatchcase(key, one.entity) for one in ends)
+        }
 
 
 class TopicsSection(SystemSection):

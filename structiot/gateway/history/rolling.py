@@ -2,7 +2,8 @@
 
 No two have a moment in common. Where the clock was set back into a time that the file
 has already, what is told is lost until that time is over: what was told first stands.
-A counter's gain is never counted from a stretch that lies later in time.
+A counter's gain is never counted from a stretch that lies later in time; what it gains
+while nothing is written came in a gap of that length.
 """
 
 from __future__ import annotations
@@ -129,6 +130,7 @@ class Rolling:
         """
         one = self._open
         if one is None or one.number is None:
+            self._lose(part.until_ms - part.from_ms)
             return len(rows)
         limit_ms = one.limit_ms
         given = len(rows)
@@ -166,7 +168,16 @@ class Rolling:
             self.finish()
             self._open = _Open(None, one.until_ms, one.hour_ms)
             self.resume_ms = resume_ms
+            self._lose(part.until_ms - one.until_ms)
         return given - len(rows)
+
+    def _lose(self, ms: int) -> None:
+        """Let time pass that is not written: what counters showed is that much older."""
+        for meter in self._meters.values():
+            meter.told_ms -= ms
+            meter.until_ms -= ms
+        query = "UPDATE meters SET told_ms = told_ms - ?, until_ms = until_ms - ?"
+        self._execute(query, (ms, ms))
 
     def _tell(self, one: _Open, number: int, at_ms: int, value: object) -> None:
         course = one.courses.get(number)

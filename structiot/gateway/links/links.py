@@ -161,7 +161,7 @@ class GatewayLinks:
         found = tuple(
             one
             for one in self._links
-            if one.section.comes_from(place[0], served, place[1])
+            if place[1] in (one.section.keys_of(place[0], served) or ())
         )
         if len(self._routes) >= _MOST_ROUTES:
             self._routes.clear()
@@ -236,10 +236,10 @@ class GatewayLinks:
             # A reload may have taken it away meanwhile.
             if not (link in self._links and served.is_available):
                 continue
-            if link.section.fits_device(level, served):
-                for key, state in tuple(served.states.items()):
-                    if link.section.comes_from(level, served, key):
-                        self._see_state(link, (level, key), state)
+            keys = link.section.keys_of(level, served) or ()
+            for key, state in tuple(served.states.items()):
+                if key in keys:
+                    self._see_state(link, (level, key), state)
 
     def _came_back(self, level: str) -> None:
         if level in self._back or self._tasks is None or not self._to(level):

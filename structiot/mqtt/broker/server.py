@@ -71,6 +71,8 @@ class BrokerServer:
         self._wanted = anyio.Event()
         core.deadlines.on_earlier = self._ring
         core.work.on_added = self._want
+        # What `$SYS` told last, where late subscribers get that.
+        self._told: dict[str, bytes] = {}
         self._started_at = anyio.current_time()
 
     def _ring(self) -> None:
@@ -221,6 +223,10 @@ class BrokerServer:
             figures["store/failures"] = self._context.store_writer.failures
         for name, value in figures.items():
             text = str(value).encode()
+            if self._told.get(name) == text:
+                continue
+            if is_kept:
+                self._told[name] = text
             message = Message(f"$SYS/broker/{name}", text, retain=is_kept)
             core.publish(message, now)
 
@@ -267,7 +273,7 @@ async def open_broker(
         store_patience_s: How long that is waited for which depends on a store that cannot be
             written, as on a full disk. Then it goes on without: what is acknowledged is
             safe only once the store is written again. None waits for ever.
-        sys_interval_s: How often `$SYS` is published; None for never.
+        sys_interval_s: How often what has changed of `$SYS` is published; None for never.
         environment: Network, host network, clock and chance; the system's by default.
 
     Yields:

@@ -242,7 +242,8 @@ class CloudAccount:
         most = self.rules.messages_per_hour
         times = self._sent_at_s.setdefault(uuid, deque(maxlen=_MAX_TIMES))
         times.append(self.clock.now_s())
-        if most is not None and (found := self.messages_in_hour(uuid)) > most:
+        found = self.messages_in_hour(uuid)
+        if most is not None and found > most:
             self.ban(f"{found} messages in an hour to {uuid}, {most} are allowed")
 
     def messages_in_hour(self, uuid: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -219,6 +220,21 @@ async def test_b29_sys_tells_about_the_broker(protocol: str):
         assert figures["version"].startswith(b"structiot ")
         assert figures["subscriptions/count"] == b"1"
         assert "messages/received" in figures
+
+
+@pytest.mark.parametrize("retains", [True, False])
+async def test_b29_of_sys_only_news_is_published_where_the_rest_is_retained(retains):
+    async with (
+        broker_place(sys_interval_s=10, retain_available=retains) as place,
+        client_of(place, "c") as client,
+        client.subscription("$SYS/broker/+") as messages,
+    ):
+        told: Counter[str] = Counter()
+        with anyio.move_on_after(35):
+            async for message in messages:
+                told[message.topic] += 1
+        assert told["$SYS/broker/uptime"] == 3 + retains
+        assert told["$SYS/broker/version"] == (1 if retains else 3)
 
 
 async def test_b29_sys_is_not_published_where_nobody_wants_it():

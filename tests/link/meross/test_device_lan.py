@@ -6,8 +6,8 @@ import anyio
 import pytest
 
 from structiot import Environment
-from structiot.errors import UnsupportedDevice
-from structiot.meross.opening import open_meross_lan
+from structiot.errors import UnsupportedDevice, UsageError
+from structiot.meross.opening import open_meross, open_meross_lan
 from structiot.model import Availability, StateChange
 from structiot.sim.meross import MEROSS_MODELS, sim_meross_device
 from structiot.testing import MemoryNetwork
@@ -96,3 +96,32 @@ async def test_a_device_that_is_away_is_told_and_comes_back():
                         await sim.plug_in()
                     if seen == [True, False, True]:
                         break
+
+
+@pytest.mark.parametrize("poll_s", [1, 60, 180])
+async def test_a_watched_device_is_asked_as_often_as_wanted_and_not_stale(poll_s: int):
+    surroundings = Environment(network=MemoryNetwork())
+    async with (
+        sim_meross_device(HOST, key=KEY, environment=surroundings) as sim,
+        open_meross_lan(HOST, key=KEY, poll_s=poll_s, environment=surroundings) as plug,
+        plug.events(),
+    ):
+        await anyio.sleep(poll_s / 2)
+        for _ in range(5):
+            before = len(sim.requests)
+            await anyio.sleep(poll_s)
+            asked = [one.asked.namespace for one in list(sim.requests)[before:]]
+            assert asked.count("Appliance.System.All") == 1, asked
+            silent_s = plug.silent_s("power_w")
+            assert silent_s is not None
+            assert silent_s < poll_s <= (plug.stale_after_s("power_w") or 0)
+
+
+@pytest.mark.parametrize("poll_s", [0, 0.9, 181, float("nan"), float("inf")])
+async def test_a_pace_that_cannot_be_is_refused(poll_s: float):
+    with pytest.raises(UsageError, match="poll_s is 1 to 180 s"):
+        async with open_meross_lan(HOST, key=KEY, poll_s=poll_s):
+            pass
+    with pytest.raises(UsageError, match="poll_s is 1 to 180 s"):
+        async with open_meross(poll_s=poll_s):
+            pass

@@ -57,15 +57,12 @@ def offer_of(
     first: LinkSection | None = None
     services: set[str] = set()
     for link in links:
-        if link.what != "offer" or not link.fits_device(level, served):
+        keys = link.keys_of(level, served) if link.what == "offer" else None
+        if keys is None:
             continue
         first = first or link
         if link.type == first.type:
-            services |= {
-                key
-                for key, entity in served.entities.items()
-                if _is_service(entity) and link.comes_from(level, served, key)
-            }
+            services |= {key for key in keys if _is_service(served.entities[key])}
     if first is None:
         return None
     return Offer(

@@ -132,6 +132,7 @@ class MerossDriver:
                 url=section.url,
                 country=section.country,
                 lan_ports=section.lan_ports,
+                poll_s=section.poll_s,
                 environment=self._environment,
             ) as meross:
                 yield meross
@@ -190,15 +191,17 @@ class MerossDriver:
     def _list(self, device: MerossDeviceSection) -> None:
         host, port, name = device.host, device.port, device.name
         key = device.key or self._section.key or ""
-        env = self._environment
+        env, poll_s = self._environment, device.poll_s or self._section.poll_s
         source = Source(
             key=f"{host}:{port}",
             label=f"Meross device at {host}:{port}",
             open=lambda: self._with_subdevices(
-                open_meross_lan(host, port, key=key, name=name, environment=env)
+                open_meross_lan(
+                    host, port, key=key, name=name, poll_s=poll_s, environment=env
+                )
             ),
             name=name,
-            settings=(device, key),
+            settings=(device, key, poll_s),
         )
         self._registry.add(source)
 

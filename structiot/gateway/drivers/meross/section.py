@@ -23,6 +23,7 @@ from structiot.gateway.config.fields import (
 from structiot.gateway.drivers.places import places_listed_twice
 from structiot.meross import Policy, RateLimitChecker
 from structiot.meross.link.cloud import DEFAULT_URL
+from structiot.meross.polls import CLOUD_LIVE_S, LAN_POLL_S
 
 __all__ = ["MerossDeviceSection", "MerossLimitsSection", "MerossSection"]
 
@@ -34,6 +35,7 @@ def _check_url(url: str) -> str:
 
 
 _Count: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
+_PollSeconds: TypeAlias = Annotated[float, seconds(1, CLOUD_LIVE_S)]
 _Window: TypeAlias = Annotated[float, seconds(0.001, 86400)]
 _SecretFile: TypeAlias = Annotated[str | None, NamedFile(secret_in, into="key")]
 
@@ -82,6 +84,7 @@ class MerossDeviceSection(Section):
         port: Its TCP port.
         key: What it was set up with; by default as in `[meross]`.
         key_file: File whose first line is the key, instead of the key itself.
+        poll_s: Time between two polls; by default as in `[meross]`.
     """
 
     host: Host
@@ -89,6 +92,7 @@ class MerossDeviceSection(Section):
     port: Port = 80
     key: Hidden | None = None
     key_file: _SecretFile = None
+    poll_s: _PollSeconds | None = None
 
 
 class MerossSection(SystemSection):
@@ -106,6 +110,7 @@ class MerossSection(SystemSection):
         country: The account's country.
         rate_limiter: How fast devices are spoken to through the cloud.
         lan_ports: TCP ports of devices in the local network that are not at 80, by host.
+        poll_s: Time between two polls of a device in the local network.
         key: The account's key, for the devices that are listed.
         key_file: File whose first line is the key, instead of the key itself.
         devices: Devices in the local network that need no account.
@@ -124,6 +129,7 @@ class MerossSection(SystemSection):
     country: Annotated[str, AfterValidator(_check_country)] = "us"
     rate_limiter: MerossLimitsSection | None = None
     lan_ports: Mapping[str, Port] | None = None
+    poll_s: _PollSeconds = LAN_POLL_S
     key: Hidden | None = None
     key_file: _SecretFile = None
     devices: Annotated[tuple[MerossDeviceSection, ...], Field(strict=False)] = ()

@@ -142,7 +142,7 @@ class RetainedStore:
         return has_room and (growth <= 0 or self._ledger.has_room_to_retain(account))
 
     def add(self, item: Retained) -> None:
-        """Keep a message; its topic has none."""
+        """Keep a message, in the place of what its topic has."""
         level = self._root
         for name in item.topic.split("/"):
             if level.below is None:
@@ -152,9 +152,12 @@ class RetainedStore:
                 below = level.below[name] = _Level(self._levels)
                 level.shown = None
             level = below
-        level.item = item
-        self._count += 1
-        self._own_count += item.topic.startswith("$")
+        old, level.item = level.item, item
+        if old is None:
+            self._count += 1
+            self._own_count += item.topic.startswith("$")
+        else:
+            self._charge(-old.held_bytes, old.account)
         self._charge(item.held_bytes, item.account)
 
     def _charge(self, size: int, account: Account | None) -> None:

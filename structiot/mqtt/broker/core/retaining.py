@@ -88,9 +88,10 @@ class Retaining:
         )
         self.work.done += RETAINED_MESSAGE
         self.deadlines.forget(topic)
-        self.retained.remove(topic)
         self.retained.number += 1
-        if is_kept:
+        if not is_kept:
+            self.retained.remove(topic)
+        else:
             self.keep(
                 Retained(
                     topic,

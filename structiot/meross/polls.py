@@ -97,7 +97,7 @@ class PollPlan:
             return self._local_s if is_local else CLOUD_LIVE_S
         if "counting" in paces and is_local:
             return max(COUNTING_S, self._local_s)
-        return SLOW_S if paces & {"counting", "slow"} else math.inf
+        return SLOW_S if {"counting", "slow"}.intersection(paces) else math.inf
 
     def answered(self, namespace: str) -> None:
         """Note that something was answered."""

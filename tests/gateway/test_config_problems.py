@@ -41,7 +41,8 @@ TABLE = [
         [
             (
                 "2:1: unknown key 'poll_s' in [mqtt]; "
-                "it belongs in [maxsmart] or [[maxsmart.devices]]"
+                "it belongs in [maxsmart] or [[maxsmart.devices]] or [meross] "
+                "or [[meross.devices]]"
             )
         ],
     ),

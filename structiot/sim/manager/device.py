@@ -213,12 +213,14 @@ class DialInSim:
                 if isinstance(side, NativeDevice) and "silent" not in self._wrong:
                     await self._say(side.acknowledge(message_id))
                 if is_new:
-                    await self._obey(data)
+                    await self._obey(data, side)
 
-    async def _obey(self, message: bytes) -> None:
+    async def _obey(self, message: bytes, side: DeviceSide) -> None:
         answer = self._behaviour.answer(self.state, message)
         if answer is not None and "silent" not in self._wrong:
-            await self.send(answer)
+            # On this connection or never: who reads it cannot wait for the next one.
+            self._message_id += 1
+            await self._say(side.write(answer, self._message_id))
         if "leaving" in self._wrong:
             raise ConnectFailed("it leaves after each message")
 

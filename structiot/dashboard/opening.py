@@ -104,13 +104,12 @@ async def open_dashboard(
         zone = await anyio.to_thread.run_sync(system_zone)
     pages = PageMaker(gateway, assets.urls, environment, zone)
     attempts = Attempts()
-    async with AsyncExitStack() as stack:
-        tasks = await stack.enter_async_context(service_group())
+    async with AsyncExitStack() as listeners, service_group() as tasks:
         await tasks.start(hub.run, name="structiot.dashboard.hub")
         urls = []
         for uri in section.listen:
             scheme, host, port = _parts(uri)
-            listener = await stack.enter_async_context(
+            listener = await listeners.enter_async_context(
                 environment.network.listen_tcp(host, port)
             )
             is_tls = scheme == "https"

@@ -156,6 +156,13 @@ async def test_the_address_of_a_peer_that_has_gone_is_still_known():
         assert accepted.extra(SocketAttribute.family) == socket.AF_INET
 
 
+async def test_nobody_is_accepted_by_a_socket_that_was_closed_before():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+    with pytest.raises(anyio.ClosedResourceError):
+        await accept(listener)
+
+
 def test_the_family_of_an_address_is_known_and_that_of_a_name_is_not():
     assert family_of("127.0.0.1") is socket.AF_INET
     assert family_of("::1") is socket.AF_INET6

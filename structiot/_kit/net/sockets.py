@@ -368,6 +368,8 @@ async def accept(listening: socket.socket) -> SocketStream:
         ClosedResourceError: The listening socket was closed.
     """
     while True:
+        if listening.fileno() < 0:  # trio would wait for it, with an error of its own
+            raise anyio.ClosedResourceError
         await anyio.wait_readable(listening)
         try:
             accepted, peer = listening.accept()

@@ -141,9 +141,8 @@ class Notebook:
             rows = told.get(second, [])
             if self._blocked is part.stretch:
                 lost += len(rows)
-                if second < until and self._meter is not None:
-                    # A gap that begins so much earlier.
-                    self._meter = (self._meter[0], self._meter[1] - TICK_S)
+                if second < until:
+                    self._lose()
                 continue
             for series, value in rows:
                 self._now_known[series] = value
@@ -152,6 +151,11 @@ class Notebook:
             if second < until:
                 self._pass(second)
         return lost
+
+    def _lose(self) -> None:
+        """Let a moment pass that is not written: a gap begins so much earlier."""
+        if self._meter is not None:
+            self._meter = (self._meter[0], self._meter[1] - TICK_S)
 
     def _pass(self, second: int) -> None:
         truth = self.truth

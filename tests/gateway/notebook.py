@@ -131,10 +131,7 @@ class Notebook:
             self._now_known = {}
             if begin < self._ended_s and self._blocked is None:
                 self._meter = None
-        told: dict[int, list[tuple[RecordedSeries, Value]]] = {}
-        for series, at_ms, value in part.rows:
-            told.setdefault(at_ms // 1000, []).append((series, value))
-        lost = 0
+        told, lost = _by_second(part), 0
         for second in range(begin, until + 1, TICK_S):
             if second in self.truth.covered and self._blocked is not part.stretch:
                 self._blocked = part.stretch
@@ -142,7 +139,7 @@ class Notebook:
             if self._blocked is part.stretch:
                 lost += len(rows)
                 if second < until:
-                    self._lose()
+                    self._widen_gap()
                 continue
             for series, value in rows:
                 self._now_known[series] = value
@@ -152,8 +149,8 @@ class Notebook:
                 self._pass(second)
         return lost
 
-    def _lose(self) -> None:
-        """Let a moment pass that is not written: a gap begins so much earlier."""
+    def _widen_gap(self) -> None:
+        """Have the gap of the meter begin a moment earlier."""
         if self._meter is not None:
             self._meter = (self._meter[0], self._meter[1] - TICK_S)
 
@@ -180,3 +177,10 @@ class Notebook:
         else:
             hour = stretch.hour_ms // 1000
             self.truth.gained[hour] = self.truth.gained.get(hour, 0.0) + gained
+
+
+def _by_second(part: Part) -> dict[int, list[tuple[RecordedSeries, Value]]]:
+    told: dict[int, list[tuple[RecordedSeries, Value]]] = {}
+    for series, at_ms, value in part.rows:
+        told.setdefault(at_ms // 1000, []).append((series, value))
+    return told

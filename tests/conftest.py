@@ -271,10 +271,16 @@ def start_mosquitto(tmp_path: Path) -> Iterator[StartMosquitto]:
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     """Undo what the command line sets up: it owns its process, and here it does not."""
-    loggers = [logging.getLogger(name) for name in ("structiot", "structiot.mqtt")]
-    before = [(one, one.level, one.propagate, list(one.handlers)) for one in loggers]
+    top = logging.getLogger("structiot")
+    before = top.level, top.propagate, list(top.handlers)
+    levels = {name: logging.getLogger(name).level for name in _own_loggers()}
     yield
-    for one, level, propagate, handlers in before:
-        one.setLevel(level)
-        one.propagate = propagate
-        one.handlers[:] = handlers
+    for name in _own_loggers():
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+    level, top.propagate, top.handlers[:] = before
+    top.setLevel(level)
+
+
+def _own_loggers() -> list[str]:
+    known = list(logging.root.manager.loggerDict)
+    return [name for name in known if name.partition(".")[0] == "structiot"]

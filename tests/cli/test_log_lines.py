@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
 
 import anyio
 import asyncclick as click
@@ -20,18 +19,6 @@ from tests._support.sources import ROOT
 
 LOG = logging.getLogger("structiot.gateway.somewhere")
 MQTT = logging.getLogger("structiot.mqtt.link")
-
-
-@pytest.fixture(autouse=True)
-def _loggers_as_before() -> Iterator[None]:
-    names = ("structiot", "structiot.mqtt", "structiot.gateway", "structiot.meross")
-    loggers = [logging.getLogger(name) for name in names]
-    before = [(one, one.level, one.handlers, one.propagate) for one in loggers]
-    yield
-    for one, level, handlers, propagate in before:
-        one.setLevel(level)
-        one.handlers = handlers
-        one.propagate = propagate
 
 
 def say(capsys: pytest.CaptureFixture[str], *arguments: str, times: int = 1) -> str:

@@ -6,7 +6,8 @@ import os
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
+
+from structiot._kit.zones import zone_of
 
 __all__ = ["offset_min", "system_zone"]
 
@@ -23,10 +24,8 @@ def system_zone() -> str | None:
     if not name:
         with suppress(OSError):
             name = str(_LINK.resolve()).partition("/zoneinfo/")[2]
-    # One that there is not is a `KeyError`.
-    with suppress(KeyError, ValueError, OSError):
-        return ZoneInfo(name).key.removeprefix("Etc/") if name else None
-    return None
+    zone = zone_of(name)
+    return None if zone is None else zone.key.removeprefix("Etc/")
 
 
 def offset_min(at: datetime) -> int:

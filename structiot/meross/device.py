@@ -23,10 +23,10 @@ from structiot._kit.environment import SYSTEM_ENVIRONMENT, Environment
 from structiot._kit.flow.fan_out import FanOut
 from structiot._kit.flow.mailbox import Mailbox
 from structiot._kit.json_text import integer_of
+from structiot._kit.zones import zone_of
 from structiot.errors import LinkLost
 from structiot.meross.composition import Composition
 from structiot.meross.errors import CallDropped
-from structiot.meross.features.energy_days import zone_of
 from structiot.meross.features.feature import About, Feature, Update
 from structiot.meross.features.hub import Hub
 from structiot.meross.features.hub_roster import HubUpdate

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo
 
+from structiot._kit.zones import zone_of
 from structiot.dashboard.views import PageView
 
 __all__ = ["ago_text", "duration_text", "house_zone", "size_text", "time_text"]
@@ -45,11 +45,7 @@ def duration_text(length_s: float) -> str:
 
 def house_zone(page: PageView) -> tzinfo:
     """Give the house's zone; by its present offset where it has no name with rules."""
-    try:
-        return ZoneInfo(page.zone)
-    # One that there is not, as CEST, is a `KeyError`.
-    except (KeyError, ValueError, OSError):
-        return timezone(timedelta(minutes=page.zone_offset_min))
+    return zone_of(page.zone) or timezone(timedelta(minutes=page.zone_offset_min))
 
 
 def time_text(at_utc: datetime, page: PageView) -> str:

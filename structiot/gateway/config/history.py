@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
+from structiot._kit.zones import zone_of
 from structiot.gateway.config.fields import (
     Hidden,
     NamedFile,
@@ -24,12 +24,10 @@ _DAYS = Field(ge=1, le=36_500)
 
 
 def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError):
+    if zone_of(name) is None:
         raise ValueError(
             f"{name!r} is no time zone; one is written like 'Europe/Berlin'"
-        ) from None
+        )
     return name
 
 

@@ -17,7 +17,8 @@ WATTS: Final[Mapping[str, float]] = {"W": 1.0, "kW": 1e3, "MW": 1e6, "mW": 1e-3}
 """How many watts each unit of power is."""
 
 _PRODUCED: Final = re.compile(
-    r"(?<![a-z])(?:pv|solar|photovoltaic|inverter|produc|genera[t]|export|feed[ _]?in)",
+    r"(?<![a-z])(?:pv|solar|photovoltaic|inverter|produc|generated|generation|generator"
+    r"|export|feed[ _]?in)",
     re.IGNORECASE,
 )
 

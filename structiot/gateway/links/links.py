@@ -11,7 +11,7 @@ on it again. What comes round another way is bounded by a number of turns a seco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Final
 
@@ -227,14 +227,16 @@ class GatewayLinks:
 
     # ------------------------------------------------------------ what comes back
 
-    async def _see_present(self, links: Iterable[RunningLink]) -> None:
+    async def _see_present(self, links: Sequence[RunningLink]) -> None:
         """Have links see what their sources are now; in portions, where it takes long."""
+        present = set(links).intersection(self._links)
         looks = product(links, self._gateway.devices.items())
         for number, (link, (level, served)) in enumerate(looks, 1):
             if number % _DEVICES_A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
-            # A reload may have taken it away meanwhile.
-            if not (link in self._links and served.is_available):
+                # A reload may have taken some away meanwhile.
+                present.intersection_update(self._links)
+            if not (link in present and served.is_available):
                 continue
             keys = link.section.keys_of(level, served) or ()
             for key, state in tuple(served.states.items()):

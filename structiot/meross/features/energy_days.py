@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import ClassVar, Final
-from zoneinfo import ZoneInfo
 
 from structiot.meross.features.channels import MAX_CHANNELS
 from structiot.meross.features.feature import About, Feature, Poll, Request, Update
@@ -28,7 +27,6 @@ __all__ = [
     "days_request",
     "read_daily_energy",
     "read_hourly_energy",
-    "zone_of",
 ]
 
 CONSUMPTION: Final = "Appliance.Control.Consumption"
@@ -103,17 +101,6 @@ def read_hourly_energy(payload: Payload, channel: int = 0) -> tuple[HourlyEnergy
         HourlyEnergy(at_utc=at_utc, energy_wh=hours[at_utc])
         for at_utc in sorted(hours)[-_MAX_HOURS:]
     )
-
-
-def zone_of(name: str | None) -> tzinfo | None:
-    """Give the time zone of this name; None if there is none that we know.
-
-    It reads a file: call it in a worker thread.
-    """
-    try:
-        return ZoneInfo(name) if name else None
-    except (KeyError, OSError, ValueError):
-        return None
 
 
 class DayCounter:

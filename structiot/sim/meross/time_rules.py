@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, TypeAlias
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from structiot._kit.json_text import integer_of
+from structiot._kit.zones import zone_of
 from structiot.errors import UsageError
 
 __all__ = ["TimeRule", "given_rules", "offset_at", "rules_of", "zone_named"]
@@ -32,10 +32,9 @@ def zone_named(name: str) -> tzinfo:
     """
     if name in {"", "UTC"}:
         return UTC
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UsageError(f"no time zone {name!r} on this computer") from None
+    if (zone := zone_of(name)) is None:
+        raise UsageError(f"no time zone {name!r} on this computer")
+    return zone
 
 
 def rules_of(zone: tzinfo, now_s: float) -> list[TimeRule]:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from structiot._kit.zones import zone_of
 from structiot.meross.features.electricity import (
     CircuitFactors,
     Electricity,
@@ -20,7 +21,6 @@ from structiot.meross.features.energy_days import (
     HourlyEnergy,
     read_daily_energy,
     read_hourly_energy,
-    zone_of,
 )
 from structiot.model import Reading
 from tests.wire.meross.features import NOW, UUID, about, entity, keys, questions, take

@@ -57,8 +57,6 @@ MANY_PACKETS = 16
 LIGHT_BYTES = 2048
 # Packets of as many bytes are long.
 LONG_PACKET_BYTES = 2_048
-# A packet that was decoded and waits, beside its content.
-PACKET_BYTES = 130
 # A text may be so many times as long in memory.
 WIDEST = 4
 # Of a publisher that sends much at a time something is heard after so much work.
@@ -277,9 +275,7 @@ class ClientConnection(ConnectedClient):
         broker, protocol = self._context.broker, self.protocol
         if self.is_behind:
             size += protocol.decoder.rest_bytes + self._fed_bytes
-        self.undealt_bytes: int = size + (
-            protocol.decoded * PACKET_BYTES if size else 0
-        )
+        self.undealt_bytes: int = size and size + protocol.undealt_bytes
         if self.session is not None:
             broker.ledger.settle(self.session)
         elif protocol.state is not ServerState.CLOSING:

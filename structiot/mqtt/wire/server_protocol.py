@@ -54,6 +54,8 @@ from structiot.mqtt.wire.server_state import OPEN, PROGRESS_BYTES, ServerState
 __all__ = ["ServerProtocol"]
 
 QOS_2 = 0x04
+# A small packet that was decoded, beside its content.
+PACKET_BYTES = 130
 
 
 class ServerProtocol:
@@ -78,13 +80,14 @@ class ServerProtocol:
         last_received_at: When a packet or a good part of one came, for the keep-alive.
         decoder: Tells how much of an unfinished packet has come.
         decoded: How many packets the last bytes have completed.
+        rich_bytes: How much more than their bytes these take in memory, at most.
         is_even: Whether they left nothing here, and nothing was here before.
     """
 
     __slots__ = (
         "_alias_maximum", "_aliases", "_later", "_opened", "_outgoing",
         "_receive_maximum", "_received", "connect", "decoded", "decoder", "is_even",
-        "kept", "last_received_at", "out", "state", "version", "violation",
+        "kept", "last_received_at", "out", "rich_bytes", "state", "version", "violation",
         "write_publish",
     )  # fmt: skip
 
@@ -112,6 +115,7 @@ class ServerProtocol:
         self.write_publish: Write = encode_publish_into
         self.last_received_at: float = 0.0
         self.decoded: int = 0
+        self.rich_bytes: int = 0
         self.is_even: bool = False
         self.decoder: Decoder = Decoder(
             role="server",
@@ -130,6 +134,12 @@ class ServerProtocol:
     def hoarded_bytes(self) -> int:
         """What an unfinished packet and the client's aliases hold."""
         return self.decoder.held_bytes + self._aliases.held_bytes
+
+    @property
+    def undealt_bytes(self) -> int:
+        """What the packets take that were decoded and not taken, beside their bytes."""
+        count = length_hint(self._later)
+        return count and count * PACKET_BYTES + self.rich_bytes
 
     def weigh(self) -> int:
         """Tell the same with what is not written yet and what is remembered."""
@@ -154,6 +164,10 @@ class ServerProtocol:
         if packets:
             if length_hint(self._later):
                 packets = [*self._later, *packets]
+            else:
+                self.rich_bytes = 0
+            self.rich_bytes += decoder.extra_bytes
+            decoder.extra_bytes = 0
             self._later = iter(packets)
         if self.state is not OPEN:
             return self._begin()

@@ -100,6 +100,32 @@ def test_thousands_of_small_packets_of_one_read_are_dealt_with_in_steps():
     assert len(client.got_messages()) == 2000
 
 
+def test_messages_of_many_properties_are_dealt_with_in_steps():
+    house = House()
+    client = house.client(version=5)
+    pairs = PublishProperties(user_properties=(("", ""),) * 990)
+    steps = steps_of(client, encode(Message("a", b"x", properties=pairs), 5) * 20, 4000)
+    assert len(steps) > 5
+    assert max(steps) < 4000 + 2 * 990
+    assert house.core.received == 20
+
+
+def test_what_was_read_and_not_dealt_with_is_known_with_its_properties():
+    house = House()
+    client = house.client(version=5)
+    pairs = PublishProperties(user_properties=(("", ""),) * 990)
+    data = encode(Message("a", b"x", properties=pairs), 5)
+    known = []
+    assert house.core.receive(client, data * 3, house.now, most=1) is None
+    while client.is_behind:
+        known.append(client.protocol.undealt_bytes)
+        assert house.core.receive(client, b"", house.now, most=1) is None
+    # They were read at once, and what they hold in all is let go of with the last.
+    assert len(known) == 3
+    assert all(3 * 990 * 192 < size < 3 * 990 * 210 for size in known[:2])
+    assert known[2] == 0
+
+
 @pytest.mark.parametrize("qos", [0, 1])
 def test_a_message_for_very_many_is_given_out_in_steps(qos: int):
     house = House()

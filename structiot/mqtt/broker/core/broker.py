@@ -15,7 +15,7 @@ from structiot.mqtt.broker.core.delivering import NO_ROOM
 from structiot.mqtt.broker.core.joining import Joining
 from structiot.mqtt.broker.core.ledger import LITTLE_BYTES
 from structiot.mqtt.broker.core.sessions import Session
-from structiot.mqtt.broker.core.work import LIGHT, PACKET, PORTION, Job, whole
+from structiot.mqtt.broker.core.work import LIGHT, PACKET, PAIR, PORTION, Job, whole
 from structiot.mqtt.wire.messages import (
     QOS_BITS,
     RETAIN,
@@ -201,6 +201,9 @@ class Broker(Joining):
         if session is None:
             return
         self.received += 1
+        properties = message.properties
+        pairs = () if properties is None else properties.user_properties
+        self.work.done += len(pairs) * PAIR
         if message.flags & self.refused_flags:
             self._cut_for_flags(client, session, message)
             return

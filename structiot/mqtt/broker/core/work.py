@@ -29,6 +29,7 @@ __all__ = [
     "FILTER",
     "LIGHT",
     "PACKET",
+    "PAIR",
     "PORTION",
     "RETAINED_MESSAGE",
     "SESSION",
@@ -42,6 +43,8 @@ __all__ = [
 
 # What things cost, in units.
 PACKET = 4
+# Of user properties, to read it.
+PAIR = 2
 DELIVERY = 8
 FILTER = 16
 RETAINED_MESSAGE = 24

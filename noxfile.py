@@ -403,7 +403,7 @@ def wheel(session: nox.Session) -> None:
     session.install(".[all]", *packages)
     away = Path(session.create_tmp()) / "away"
     shutil.rmtree(away, ignore_errors=True)
-    for folder in ("benchmarks", "docs", "examples", "scripts", "tests"):
+    for folder in ("benchmarks", "deploy", "docs", "examples", "scripts", "tests"):
         shutil.copytree(folder, away / folder)
     for file in ("README.md", "noxfile.py", "pyproject.toml"):
         shutil.copy(file, away)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from structiot import dashboard
 from structiot.dashboard.views import (
     CardView,
     Control,
@@ -54,7 +55,7 @@ from structiot.model import (
 from structiot.model.text import state_text
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-STATIC = Path(__file__).parents[2] / "structiot" / "dashboard" / "static"
+STATIC = Path(dashboard.__file__).parent / "static"
 CONTROLS: tuple[Control, ...] = (
     "button", "climate", "cover", "event", "fan", "light", "lock", "number", "select",
     "siren", "switch", "text", "update",

@@ -77,6 +77,7 @@ async def test_slow_browsers_among_a_hundred_cost_neither_others_nor_memory(
             plugs[0].tell_state("power", float(100 + number))
             await anyio.sleep(5)
         assert {reader.shown["plug_0/power"] for reader in readers} == {115.0}
+        gc.collect()
         kept = [one for one in gc.get_objects() if type(one) is Listener]
         assert len(kept) == len(readers)
         tasks.cancel_scope.cancel()

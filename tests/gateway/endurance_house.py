@@ -21,6 +21,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from structiot import Environment
 from structiot._kit.flow.tasks import service_group
 from structiot.gateway import Gateway, open_gateway
+from structiot.gateway.history import EnergyBar
 from structiot.meross.stats import Call
 from structiot.mqtt import Message, open_broker, open_mqttclient
 from structiot.sim import (
@@ -145,6 +146,11 @@ class EnduranceHouse:
             sum(bar.energy_wh or 0.0 for bar in bars),
             sum(bar.known_s for bar in found.bars),
         )
+
+    async def whole_hours(self, key: str, from_utc: datetime) -> list[EnergyBar]:
+        """Give the energy of those hours in which something was heard all the time."""
+        found = await of(self.gateway).energy(key, from_utc, virtual_clock(), "hour")
+        return [bar for bar in found.bars if bar.known_s > 3599.9]
 
     def wrong(self) -> list[str]:
         """Say which final states are not those of the devices."""

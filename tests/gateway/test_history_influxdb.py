@@ -6,7 +6,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from structiot._kit.http.messages import HttpReply
@@ -157,6 +157,8 @@ async def test_a_reload_takes_up_another_server(house: House, server: InfluxServ
 NAMES = st.text(max_size=20)
 
 
+@example(measurement="m\\, ", name="n\\\\= ", unit="u\\,0", value="\\")
+@example(measurement="m\\\xa0\\", name="n \\", unit="u\\\\", value=1.0)
 @given(
     NAMES,
     NAMES,

@@ -5,13 +5,14 @@
 A reading is a point of its own: figures and switches have the field `value`, texts `text`,
 what happened `event`. Times are milliseconds. Where nothing is known any more there is no
 point. Names are escaped as that protocol has it; what it cannot carry (line breaks, a
-backslash at the end) is left out.
+backslash at the end, or before what is escaped) is left out.
 
 Reference: https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -23,6 +24,8 @@ from structiot.gateway.history.recorded import Value
 __all__ = ["lines_of"]
 
 _MOST_NAME = 200
+# Before what is escaped, one could be taken for the one that escapes the other.
+_BACKSLASHES = re.compile(r"\\+(?=[\s\\,=]|$)")
 
 
 def lines_of(parts: Sequence[Part], measurement: str) -> bytes:
@@ -62,7 +65,7 @@ def _head(measurement: str, series: RecordedSeries, slug: str, name: str) -> str
 
 
 def _escaped(text: str, more: str = "=") -> str:
-    text = printable(text, most=_MOST_NAME).rstrip("\\").strip()
+    text = _BACKSLASHES.sub("", printable(text, most=_MOST_NAME)).strip()
     return "".join(f"\\{c}" if c in f", {more}" else c for c in text)
 
 

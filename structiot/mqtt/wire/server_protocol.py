@@ -80,14 +80,13 @@ class ServerProtocol:
         last_received_at: When a packet or a good part of one came, for the keep-alive.
         decoder: Tells how much of an unfinished packet has come.
         decoded: How many packets the last bytes have completed.
-        rich_bytes: How much more than their bytes these take in memory, at most.
         is_even: Whether they left nothing here, and nothing was here before.
     """
 
     __slots__ = (
         "_alias_maximum", "_aliases", "_later", "_opened", "_outgoing",
         "_receive_maximum", "_received", "connect", "decoded", "decoder", "is_even",
-        "kept", "last_received_at", "out", "rich_bytes", "state", "version", "violation",
+        "kept", "last_received_at", "out", "state", "version", "violation",
         "write_publish",
     )  # fmt: skip
 
@@ -115,7 +114,6 @@ class ServerProtocol:
         self.write_publish: Write = encode_publish_into
         self.last_received_at: float = 0.0
         self.decoded: int = 0
-        self.rich_bytes: int = 0
         self.is_even: bool = False
         self.decoder: Decoder = Decoder(
             role="server",
@@ -139,7 +137,7 @@ class ServerProtocol:
     def undealt_bytes(self) -> int:
         """What the packets take that were decoded and not taken, beside their bytes."""
         count = length_hint(self._later)
-        return count and count * PACKET_BYTES + self.rich_bytes
+        return count and count * PACKET_BYTES + self.decoder.extra_bytes
 
     def weigh(self) -> int:
         """Tell the same with what is not written yet and what is remembered."""
@@ -156,18 +154,16 @@ class ServerProtocol:
         """
         decoder = self.decoder
         had: object = decoder.is_amid
-        is_due = data or not length_hint(self._later)
+        if not (left := length_hint(self._later)):
+            decoder.extra_bytes = 0
+        is_due = data or not left
         packets = decoder.feed(data, portion_bytes=PORTION_BYTES) if is_due else []
         self.decoded, self.is_even = len(packets), False
         if packets or len(data) >= PROGRESS_BYTES:
             self.last_received_at = now
         if packets:
-            if length_hint(self._later):
+            if left:
                 packets = [*self._later, *packets]
-            else:
-                self.rich_bytes = 0
-            self.rich_bytes += decoder.extra_bytes
-            decoder.extra_bytes = 0
             self._later = iter(packets)
         if self.state is not OPEN:
             return self._begin()

@@ -192,7 +192,9 @@ class Writer:
             if self._flows_wakeup is not None and protocol.flow_out:
                 self._flows_wakeup.set()
                 self._flows_wakeup = None
-            if not (out or out.large_bytes or (socket and socket.is_behind)):
+            is_empty = not (out or out.large_bytes or (socket and socket.is_behind))
+            # Held, it may have been about to go on with more.
+            if self.is_held or is_empty:
                 self._wakeup = wakeup = anyio.Event()
                 self._release()
                 await wakeup.wait()

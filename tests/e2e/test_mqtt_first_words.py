@@ -7,6 +7,7 @@ import queue
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,8 +22,6 @@ from structiot.mqtt.wire.reasons import ReasonCode
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
 
 TIMES = 30
-# It waits for no acknowledgement when it leaves: there is none.
-CONFIG = {"goodbye_s": 0.1}
 LOOPS: dict[str, dict[str, Any]] = {
     "asyncio": {"backend": "asyncio"},
     "uvloop": {"backend": "asyncio", "backend_options": {"use_uvloop": True}},
@@ -80,15 +79,22 @@ def forgetful() -> Iterator[tuple[Forgetful, int]]:
             listening.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.parametrize("has_store", [False, True])
 @pytest.mark.parametrize("loop", LOOPS)
-def test_it_subscribes_before_it_sends_again_what_has_waited(loop: str):
+def test_it_subscribes_before_it_sends_again_what_has_waited(
+    loop: str, has_store: bool, tmp_path: Path
+):
     heard = []
+    config: dict[str, Any] = {"goodbye_s": 0.1}
+    if has_store:
+        store = str(tmp_path / "session.sqlite")
+        config |= {"store": store, "cleansession": False}
 
     async def main() -> None:
         with forgetful() as (broker, port):
             uri = f"mqtt://127.0.0.1:{port}"
             async with (
-                open_mqttclient(uri, config=CONFIG) as client,
+                open_mqttclient(uri, client_id="me", config=config) as client,
                 client.subscription("a", qos=1),
             ):
                 await client.publish_soon("a", b"x", qos=1)

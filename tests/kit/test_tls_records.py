@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
@@ -22,6 +23,16 @@ from structiot._kit.net.tls import client_context, server_context, start_tls
 
 def sockets() -> tuple[ByteStream, ByteStream]:
     near, far = socket.socketpair()
+    return SocketStream(near, ("near", 1)), SocketStream(far, ("far", 1))
+
+
+def tcp() -> tuple[ByteStream, ByteStream]:
+    near = socket.socket()
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
+        near.connect(listening.getsockname())
+        far, _ = listening.accept()
     return SocketStream(near, ("near", 1)), SocketStream(far, ("far", 1))
 
 
@@ -123,3 +134,77 @@ async def test_only_what_goes_to_a_socket_is_written_at_once(authority, tmp_path
     assert prompt(near) is None
     async with both_ends(authority, tmp_path) as (client, _):
         assert prompt(client) is None
+
+
+async def test_take_now_gives_what_is_there_and_never_waits(authority, tmp_path):
+    async with both_ends(authority, tmp_path, sockets) as (client, server):
+        assert client.take_now(10) == b""
+        await server.send(b"0123456789ab")
+        assert client.take_now(10) == b"0123456789"
+        await server.send(bytes(100_000))
+        assert client.take_now(200_000) == b"ab" + bytes(100_000)
+        space = memoryview(bytearray(20))
+        await server.send(b"to where it belongs")
+        assert client.receive_now(space) == 19
+        assert space[:19] == b"to where it belongs"
+        assert client.receive_now(space) == 0
+
+
+async def test_what_comes_before_the_end_is_given_and_then_the_end(authority, tmp_path):
+    async with both_ends(authority, tmp_path, sockets) as (client, server):
+        await server.send(b"last words")
+        await anyio.aclose_forcefully(server)
+        assert client.take_now(100) == b"last words"
+        assert client.take_now(100) == b""
+        for _ in range(2):
+            with pytest.raises(anyio.EndOfStream):
+                await client.receive()
+
+
+@pytest.mark.parametrize("last", [b"\x17\x03\x03\x00\x05wrong", b"no record"])
+async def test_what_is_no_tls_behind_something_that_can_be_read_is_told_then(
+    authority, tmp_path, last: bytes
+):
+    async with both_ends(authority, tmp_path, sockets) as (client, server):
+        await server.send(b"well")
+        await server.transport_stream.send(last)
+        assert client.take_now(100) == b"well"
+        assert client.take_now(100) == b""
+        with pytest.raises((ssl.SSLError, anyio.BrokenResourceError)):
+            await client.receive()
+
+
+async def test_nothing_is_taken_of_a_stream_that_would_have_to_be_awaited(
+    authority, tmp_path
+):
+    async with both_ends(authority, tmp_path) as (client, server):
+        await server.send(b"later")
+        assert client.take_now(10) == b""
+        assert await client.receive() == b"later"
+
+
+async def test_others_have_a_turn_though_there_are_many_short_records(
+    authority, tmp_path
+):
+    count = 8_000
+    async with both_ends(authority, tmp_path, tcp) as (client, server):
+        sent = sum(client.send_now(b"x") for _ in range(count))
+        assert sent == count
+        assert not client.is_behind
+        taken = len(await server.receive(1))
+        while step := len(server.take_now(count)):
+            taken += step
+        assert 1 < taken < count - 1_000
+        has_had_a_turn = False
+
+        async def have_a_turn() -> None:
+            nonlocal has_had_a_turn
+            has_had_a_turn = True
+
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(have_a_turn)
+            taken += len(await server.receive(1))
+            assert has_had_a_turn
+        while taken < count:
+            taken += len(server.take_now(count) or await server.receive())
+        assert taken == count

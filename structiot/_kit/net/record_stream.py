@@ -6,9 +6,12 @@ import ssl
 import threading
 from typing import cast
 
+import anyio
 from anyio.abc import ByteStream
+from anyio.lowlevel import checkpoint
 from anyio.streams.tls import TLSStream
 
+from structiot._kit.net.network import LOST
 from structiot._kit.net.pieces import joined, portions
 from structiot._kit.net.sockets import SocketStream
 from structiot._kit.out_buffer import Buffer
@@ -20,10 +23,16 @@ RECORD_BYTES = 16_384
 # A copy of so few parts costs more than records of their own.
 FEW_PARTS = 4
 # So much is encrypted before it is seen whether the kernel takes it, and in one go.
-PORTION_BYTES = 65_536
+PORTION_BYTES = 32_768
 MOST_AT_ONCE_BYTES = 262_144
 # With the rest of a record that was there.
 SCRATCH_BYTES = 524_288
+# So much is looked for when OpenSSL has nothing more.
+FETCHED_BYTES = 131_072
+# After so much work others have a turn. A record is as much as so many bytes: they may be
+# short.
+TURN = 1_048_576
+RECORD_WORK = 512
 
 
 class _Scratch(threading.local):
@@ -46,18 +55,23 @@ class RecordStream(TLSStream):
     """Gives all that has come at once, where anyio's gives a record of it."""
 
     # What was found behind something that could be read.
-    _later: ssl.SSLError | None = None
+    _later: Exception | None = None
+    # Since others had a turn.
+    _work = 0
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
         """Wait for bytes; raises as anyio's streams do."""
         if self._later is not None:
             raise self._later
+        if self._work >= TURN:
+            await checkpoint()
+        self._work = 0
         first = await super().receive(min(max_bytes, RECORD_BYTES))
         room = min(max_bytes - len(first), self._read_bio.pending)
         if not room:
             return first
         space = _space(room)
-        return first + space[: self.receive_now(space)]
+        return first + space[: self._decrypt(space)]
 
     async def send_pieces(self, pieces: list[Buffer]) -> None:
         """Write all of them in order, as `send` does."""
@@ -122,21 +136,55 @@ class RecordStream(TLSStream):
         space[: len(first)] = first
         return len(first)
 
+    def take_now(self, max_bytes: int) -> bytes:
+        """Give what is there, empty as `receive_now` gives 0."""
+        space = _space(max_bytes)
+        return bytes(space[: self.receive_now(space)])
+
     def receive_now(self, space: memoryview) -> int:
-        """Put what is there into `space` and give its length, 0 if nothing is."""
-        at = 0
-        while at < len(space) and self._later is None:
+        """Put what is there into `space` and give its length.
+
+        It is 0 if nothing is, if only its end is, which `receive` tells, and if others
+        are to have a turn.
+        """
+        size = self._decrypt(space)
+        while size < len(space) and self._work < TURN and self._fetch():
+            step = self._decrypt(space[size:])
+            size += step
+            if not step:
+                break
+        return size
+
+    def _fetch(self) -> bool:
+        """Hand to OpenSSL what the socket has, if it has something."""
+        below = self.transport_stream
+        if self._later is not None or not isinstance(below, SocketStream):
+            return False
+        try:
+            data = below.take_now(FETCHED_BYTES)
+        except LOST as exc:
+            self._later = exc
+            return False
+        self._read_bio.write(data)
+        self._work += len(data)
+        return bool(data)
+
+    def _decrypt(self, space: memoryview) -> int:
+        """Put what OpenSSL has into `space` and give its length."""
+        read, at, end = self._ssl_object.read, 0, len(space)
+        while at < end and self._later is None:
             try:
-                room = space[at:]
-                size = cast("int", self._ssl_object.read(len(room), room))
+                size = cast("int", read(end - at, space[at:]))
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLError as exc:
                 self._later = exc
                 break
             if not size:
+                self._later = anyio.EndOfStream()
                 break
             at += size
+            self._work += RECORD_WORK
         return at
 
 

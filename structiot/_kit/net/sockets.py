@@ -87,6 +87,10 @@ class Filling(Protocol):
         """Wait for bytes."""
         ...
 
+    def take_now(self, max_bytes: int) -> bytes:
+        """Give what is there, empty if nothing is."""
+        ...
+
     async def receive_into(self, space: memoryview) -> int:
         """Wait for bytes as `receive` does; give how many have been put into `space`."""
         ...
@@ -342,7 +346,7 @@ async def receive_filling(stream: Filling, target: Fillable) -> int:
 def fill_now(stream: Filling, target: Fillable) -> int:
     """Put what is there straight to where it belongs; give how much, a turn at most."""
     size = 0
-    if target.whole_bytes and isinstance(stream, SocketStream):
+    if target.whole_bytes:
         data = stream.take_now(min(target.whole_bytes, WHOLE_BYTES))
         if not data:
             return 0

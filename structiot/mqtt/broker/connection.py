@@ -18,14 +18,9 @@ import anyio
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.native_loop import clock
 from structiot._kit.net.network import LOST, is_loopback
+from structiot._kit.net.record_stream import prompt
 from structiot._kit.net.serving import ClientStream
-from structiot._kit.net.sockets import (
-    TURN_BYTES,
-    Filling,
-    SocketStream,
-    fill_now,
-    receive_filling,
-)
+from structiot._kit.net.sockets import TURN_BYTES, Filling, fill_now, receive_filling
 from structiot.errors import LinkLost
 from structiot.mqtt.broker.core import Broker, ConnectedClient
 from structiot.mqtt.broker.core.work import LIGHT, PORTION
@@ -144,7 +139,7 @@ class ClientConnection(ConnectedClient):
         self._fed_bytes = self._turn_bytes = 0
         below = stream.stream
         self._filling = below if isinstance(below, Filling) else None
-        self._socket = below if isinstance(below, SocketStream) else None
+        self._socket = prompt(below)
         stream.out = protocol.out
         stream.on_drained = self._drained
         stream.on_closed = self._closed

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ssl
 import threading
-from typing import cast
+from collections.abc import Callable
+from functools import cached_property
+from typing import TypeVar, TypeVarTuple, cast
 
+import anyio
+import anyio.lowlevel
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
@@ -22,8 +26,18 @@ FEW_PARTS = 4
 # So much is encrypted before it is seen whether the kernel takes it, and in one go.
 PORTION_BYTES = 65_536
 MOST_AT_ONCE_BYTES = 262_144
+# What is decrypted of what has come before it is seen whether that was data.
+FED_BYTES = 24_576
+# After so much that was none others run, and less of it is looked at.
+WASTE_BYTES = 4_096
 # With the rest of a record that was there.
 SCRATCH_BYTES = 524_288
+
+EOF = "UNEXPECTED_EOF_WHILE_READING"
+_NOTHING = memoryview(b"")
+
+P = TypeVarTuple("P")
+T = TypeVar("T")
 
 
 class _Scratch(threading.local):
@@ -42,22 +56,202 @@ def _space(size: int) -> memoryview:
     return _scratch.space[:size]
 
 
+class _Turn:
+    """What two tasks need done, and one of them does at a time."""
+
+    __slots__ = ("_over", "is_taken")
+
+    def __init__(self) -> None:
+        self.is_taken = False
+        self._over: anyio.Event | None = None
+
+    async def over(self) -> None:
+        """Wait until who is at it has ended."""
+        while self.is_taken:
+            if self._over is None:
+                self._over = anyio.Event()
+            await self._over.wait()
+
+    def end(self) -> None:
+        self.is_taken = False
+        if self._over is not None:
+            self._over.set()
+            self._over = None
+
+
 class RecordStream(TLSStream):
-    """Gives all that has come at once, where anyio's gives a record of it."""
+    """Gives all that has come at once, where anyio's gives a record of it.
+
+    One task may read and another write. What TLS has to say beside the data (an answer
+    to a new key, a step of another handshake) concerns both: who reads may have to send,
+    and who writes may have to receive. Neither does it while the other is at it.
+    """
 
     # What was found behind something that could be read.
     _later: ssl.SSLError | None = None
+    # What has come and OpenSSL was not given yet.
+    _unread = _NOTHING
+    # What it was given lately that was no data.
+    _waste = 0
+
+    @cached_property
+    def _sending(self) -> _Turn:
+        return _Turn()
+
+    @cached_property
+    def _receiving(self) -> _Turn:
+        return _Turn()
+
+    # -- reading -------------------------------------------------------------------
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
         """Wait for bytes; raises as anyio's streams do."""
         if self._later is not None:
-            raise self._later
-        first = await super().receive(min(max_bytes, RECORD_BYTES))
-        room = min(max_bytes - len(first), self._read_bio.pending)
+            raise self._found()
+        at_most = min(max_bytes, RECORD_BYTES)
+        first = await self._call_sslobject_method(self._ssl_object.read, at_most)
+        if not first:
+            raise anyio.EndOfStream
+        self._waste = max(0, self._waste - 2 * len(first))
+        there = self._read_bio.pending + len(self._unread)
+        room = min(max_bytes - len(first), there)
         if not room:
             return first
         space = _space(room)
         return first + space[: self.receive_now(space)]
+
+    async def receive_into(self, space: memoryview) -> int:
+        """Wait for bytes as `receive` does; give how many have been put into `space`."""
+        first = await self.receive(min(len(space), RECORD_BYTES))
+        space[: len(first)] = first
+        return len(first)
+
+    def receive_now(self, space: memoryview) -> int:
+        """Put what is there into `space` and give its length, 0 if nothing is."""
+        at = 0
+        read, came = self._ssl_object.read, self._read_bio
+        while at < len(space) and self._later is None and not self._broken:
+            if (
+                self._unread
+                and self._waste < WASTE_BYTES
+                and came.pending < RECORD_BYTES
+            ):
+                self._feed()
+            try:
+                room = space[at:]
+                size = cast("int", read(len(room), room))
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as exc:
+                # Its frames would hold `space`, and this stream itself.
+                self._later = exc.with_traceback(None)
+                break
+            if not size:
+                break
+            self._waste = max(0, self._waste - 2 * size)
+            at += size
+        return at
+
+    def _found(self) -> ssl.SSLError:
+        """Give what was found, once."""
+        found, self._later, self._broken = self._later, None, True
+        return cast("ssl.SSLError", found)
+
+    def _feed(self) -> bool:
+        """Give OpenSSL a portion of what has come; False if there is none.
+
+        Of what is no data it deals with all that it has in one go, and a new key takes
+        it 20 us: less of it is given where others can run in between.
+        """
+        if not self._unread:
+            return False
+        size = FED_BYTES if self._waste < WASTE_BYTES else WASTE_BYTES
+        portion = self._unread[:size]
+        self._unread = self._unread[size:] or _NOTHING
+        self._waste = min(self._waste + len(portion), FED_BYTES)
+        self._read_bio.write(portion)
+        return True
+
+    async def _receive_more(self) -> None:
+        """Have OpenSSL get more of what comes, by whoever waits for it."""
+        if self._receiving.is_taken:
+            await self._receiving.over()
+            return
+        if self._unread:
+            if self._waste >= WASTE_BYTES:
+                await anyio.lowlevel.checkpoint()
+            self._feed()
+            return
+        self._receiving.is_taken = True
+        try:
+            self._unread = memoryview(await self.transport_stream.receive())
+        except anyio.EndOfStream:
+            self._read_bio.write_eof()
+        except OSError as exc:
+            raise anyio.BrokenResourceError from exc
+        else:
+            self._feed()
+        finally:
+            self._receiving.end()
+
+    async def _call_sslobject_method(
+        self, func: Callable[[*P], T], *args: *P
+    ) -> T:
+        while not self._broken:
+            try:
+                result = func(*args)
+            except ssl.SSLWantReadError:
+                if self._write_bio.pending:
+                    await self._flush_write_bio()
+                await self._receive_more()
+            except ssl.SSLError as exc:
+                self._read_bio.write_eof()
+                if isinstance(exc, ssl.SSLSyscallError):
+                    raise anyio.BrokenResourceError from exc
+                if isinstance(exc, ssl.SSLEOFError) or EOF in (exc.strerror or ""):
+                    raise anyio.EndOfStream from None
+                raise
+            else:
+                if self._write_bio.pending:
+                    await self._flush_write_bio()
+                return result
+        raise anyio.BrokenResourceError
+
+    # -- writing -------------------------------------------------------------------
+
+    async def send(self, item: bytes) -> None:
+        """Write all of it; of nothing OpenSSL would make a record."""
+        while item and not self._broken:
+            try:
+                self._ssl_object.write(item)
+                break
+            except ssl.SSLWantReadError:  # the peer wants another handshake
+                await self._flush_write_bio()
+                await self._receive_more()
+        if self._sending.is_taken:
+            await self._sending.over()
+        await self._flush_write_bio(is_due=True)
+
+    async def _flush_write_bio(self, *, is_due: bool = False) -> None:
+        """Send what was encrypted, unless somebody sends, who takes it along."""
+        if self._sending.is_taken and self._write_bio.pending >= RECORD_BYTES:
+            # It may be the peer who makes us say so much, and reads nothing.
+            await self._sending.over()
+        if self._sending.is_taken:
+            return
+        if self._broken:
+            raise anyio.BrokenResourceError
+        self._sending.is_taken = True
+        try:
+            while is_due or self._write_bio.pending:
+                is_due = False
+                await self.transport_stream.send(self._write_bio.read())
+        except BaseException:
+            # What is lost had its number: nothing behind it could be read.
+            self._broken = True
+            raise
+        finally:
+            self._sending.end()
 
     async def send_pieces(self, pieces: list[Buffer]) -> None:
         """Write all of them in order, as `send` does."""
@@ -75,14 +269,9 @@ class RecordStream(TLSStream):
     @property
     def is_behind(self) -> bool:
         """Whether something has been encrypted that the kernel has not taken yet."""
-        return self._below.is_behind
-
-    async def send(self, item: bytes) -> None:
-        """Write all of it; of nothing OpenSSL would make a record."""
-        if item:
-            await super().send(item)
-        else:
-            await self.transport_stream.send(b"")
+        return bool(
+            self._sending.is_taken or self._write_bio.pending or self._below.is_behind
+        )
 
     def send_now(self, item: Buffer) -> int:
         """Write as `send_some_now`."""
@@ -99,7 +288,11 @@ class RecordStream(TLSStream):
             ClosedResourceError: It was closed on this side.
         """
         taken = 0
-        is_free = not self.is_behind or self._below.send_soon(b"")
+        if self._sending.is_taken:
+            return taken
+        if self._broken:
+            raise anyio.BrokenResourceError
+        is_free = not self.is_behind or self._below.send_soon(self._write_bio.read())
         for parts in portions(pieces, PORTION_BYTES) if is_free else ():
             whole = [memoryview(joined(parts))] if len(parts) > FEW_PARTS else parts
             try:
@@ -115,29 +308,6 @@ class RecordStream(TLSStream):
     @property
     def _below(self) -> SocketStream:
         return cast("SocketStream", self.transport_stream)
-
-    async def receive_into(self, space: memoryview) -> int:
-        """Wait for bytes as `receive` does; give how many have been put into `space`."""
-        first = await self.receive(min(len(space), RECORD_BYTES))
-        space[: len(first)] = first
-        return len(first)
-
-    def receive_now(self, space: memoryview) -> int:
-        """Put what is there into `space` and give its length, 0 if nothing is."""
-        at = 0
-        while at < len(space) and self._later is None:
-            try:
-                room = space[at:]
-                size = cast("int", self._ssl_object.read(len(room), room))
-            except ssl.SSLWantReadError:
-                break
-            except ssl.SSLError as exc:
-                self._later = exc
-                break
-            if not size:
-                break
-            at += size
-        return at
 
 
 def prompt(stream: ByteStream) -> SocketStream | RecordStream | None:

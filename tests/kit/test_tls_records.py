@@ -14,6 +14,7 @@ from anyio.abc import ByteStream
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.handshakes import Handshakes
 from structiot._kit.net.memory import memory_pipe
+from structiot._kit.net.network import LOST
 from structiot._kit.net.pieces import send_pieces
 from structiot._kit.net.record_stream import RecordStream, prompt
 from structiot._kit.net.sockets import SocketStream
@@ -123,3 +124,20 @@ async def test_only_what_goes_to_a_socket_is_written_at_once(authority, tmp_path
     assert prompt(near) is None
     async with both_ends(authority, tmp_path) as (client, _):
         assert prompt(client) is None
+
+
+async def test_no_view_is_left_of_where_broken_records_were_to_go(authority, tmp_path):
+    async with both_ends(authority, tmp_path, sockets) as (client, server):
+        buffer = bytearray(100)
+        await client.send(b"0123456789")
+        await client.transport_stream.send(b"\x17\x03\x03\x00\x20" + bytes(32))
+        with memoryview(buffer) as space:
+            size = await server.receive_into(space)
+            assert space[:size] == b"0123456789"
+            with space[size:] as rest:
+                assert server.receive_now(rest) == 0
+            with pytest.raises(LOST):
+                await server.receive()
+            with pytest.raises(LOST):
+                await server.receive()
+        buffer.clear()

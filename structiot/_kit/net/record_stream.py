@@ -230,9 +230,20 @@ class RecordStream(TLSStream):
                 await self._receive_more()
         if self._sending.is_taken:
             await self._sending.over()
-        await self._flush_write_bio(is_due=True)
+        if self._has_more or self._broken:
+            await self._flush_write_bio()
+        else:
+            await anyio.lowlevel.checkpoint()
 
-    async def _flush_write_bio(self, *, is_due: bool = False) -> None:
+    @property
+    def _has_more(self) -> bool:
+        """Whether something has been encrypted that the stream below has not taken."""
+        below = self.transport_stream
+        return bool(self._write_bio.pending) or (
+            isinstance(below, SocketStream) and below.is_behind
+        )
+
+    async def _flush_write_bio(self) -> None:
         """Send what was encrypted, unless somebody sends, who takes it along."""
         if self._sending.is_taken and self._write_bio.pending >= RECORD_BYTES:
             # It may be the peer who makes us say so much, and reads nothing.
@@ -243,8 +254,7 @@ class RecordStream(TLSStream):
             raise anyio.BrokenResourceError
         self._sending.is_taken = True
         try:
-            while is_due or self._write_bio.pending:
-                is_due = False
+            while self._has_more:
                 await self.transport_stream.send(self._write_bio.read())
         except BaseException:
             # What is lost had its number: nothing behind it could be read.
@@ -269,9 +279,7 @@ class RecordStream(TLSStream):
     @property
     def is_behind(self) -> bool:
         """Whether something has been encrypted that the kernel has not taken yet."""
-        return bool(
-            self._sending.is_taken or self._write_bio.pending or self._below.is_behind
-        )
+        return self._sending.is_taken or self._has_more
 
     def send_now(self, item: Buffer) -> int:
         """Write as `send_some_now`."""

@@ -31,7 +31,7 @@ from tests._support.processor_time import watched_loop
 from tests._support.tls_peer import TlsPeer
 
 LONGEST_STEP_S = 0.05
-LARGE = bytes(range(256)) * 32_000
+LARGE = bytes(range(256)) * 24_000
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ async def broker_and_client(
         port = int(broker.uri.rpartition(":")[2])
         sock = socket.socket()
         # The system holds little of what is not read.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         sock.connect(("127.0.0.1", port))
         async with SocketStream(sock, ("127.0.0.1", port)) as stream:
             client = Client(TlsPeer(context, "127.0.0.1"))

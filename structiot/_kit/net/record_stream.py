@@ -66,11 +66,10 @@ class _Turn:
         self._over: anyio.Event | None = None
 
     async def over(self) -> None:
-        """Wait until who is at it has ended."""
-        while self.is_taken:
-            if self._over is None:
-                self._over = anyio.Event()
-            await self._over.wait()
+        """Wait until who is at it has ended; he may be at it again."""
+        if self._over is None:
+            self._over = anyio.Event()
+        await self._over.wait()
 
     def end(self) -> None:
         self.is_taken = False
@@ -228,7 +227,7 @@ class RecordStream(TLSStream):
             except ssl.SSLWantReadError:  # the peer wants another handshake
                 await self._flush_write_bio()
                 await self._receive_more()
-        if self._sending.is_taken:
+        while self._sending.is_taken:
             await self._sending.over()
         if self._has_more or self._broken:
             await self._flush_write_bio()

@@ -40,10 +40,11 @@ async def client_and_server(
     server = TlsPeer(context)
 
     async def serve(stream: anyio.abc.ByteStream) -> None:
-        await server.shake_hands(stream)
-        await server.receive()
-        await server.send(server.records_of(encode(Connack(), 4)))
-        await anyio.sleep_forever()
+        async with stream:
+            await server.shake_hands(stream)
+            await server.receive()
+            await server.send(server.records_of(encode(Connack(), 4)))
+            await anyio.sleep_forever()
 
     config = {
         "cadata": authority.cert_pem.bytes().decode(),

@@ -39,7 +39,7 @@ class TlsPeer:
         )
         self._stream: ByteStream | None = None
         self._openssl = _openssl()
-        raw: object = self._tls._sslobj
+        raw: object = self._tls._sslobj  # type: ignore[attr-defined]
         at = ctypes.c_void_p.from_address(id(raw) + _SSL_AT)
         self._ssl = ctypes.c_void_p(at.value)
 

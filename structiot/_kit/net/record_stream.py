@@ -193,9 +193,7 @@ class RecordStream(TLSStream):
         finally:
             self._receiving.end()
 
-    async def _call_sslobject_method(
-        self, func: Callable[[*P], T], *args: *P
-    ) -> T:
+    async def _call_sslobject_method(self, func: Callable[[*P], T], *args: *P) -> T:
         while not self._broken:
             try:
                 result = func(*args)

@@ -93,9 +93,10 @@ async def test_publishing_waits_for_another_handshake(
 
 
 async def test_thousands_of_new_keys_do_not_hold_the_loop(authority: trustme.CA):
-    async with client_and_server(
-        authority, ssl.TLSVersion.TLSv1_3, REAL_NETWORK
-    ) as (client, server):
+    async with client_and_server(authority, ssl.TLSVersion.TLSv1_3, REAL_NETWORK) as (
+        client,
+        server,
+    ):
         flood = await anyio.to_thread.run_sync(server.new_keys, 9_000)
         async with watched_loop() as watch:
             await server.send(flood)

@@ -78,6 +78,19 @@ def test_what_is_held_is_what_is_set_aside_and_no_more_than_four_times_what_came
     assert not decoder.has_space
 
 
+def test_properties_are_held_too_while_the_payload_comes():
+    pairs = tuple((f"name {number}", "value") for number in range(500))
+    properties = PublishProperties(user_properties=pairs)
+    raw = encode(Message("a", bytes(SIZE), properties=properties), 5)
+    plain, rich = (Decoder(role="server", version=5) for _ in range(2))
+    plain.feed(encode(Message("a", bytes(SIZE)), 5)[:65_536])
+    rich.feed(raw[:65_536])
+    assert rich.has_space
+    assert rich.held_bytes - plain.held_bytes >= 500 * 150
+    rich.feed(raw[65_536:])
+    assert rich.held_bytes == 0
+
+
 @pytest.mark.parametrize(
     "head",
     [

@@ -141,3 +141,14 @@ async def test_no_view_is_left_of_where_broken_records_were_to_go(authority, tmp
         for _ in range(2):
             with pytest.raises(LOST):
                 await server.receive()
+
+
+async def test_what_was_said_before_a_write_failed_is_read(authority, tmp_path):
+    async with both_ends(authority, tmp_path, sockets) as (client, server):
+        await server.send(b"last words")
+        await server.aclose()
+        with pytest.raises(LOST):
+            await client.send(b"nobody reads this")
+        assert await client.receive() == b"last words"
+        with pytest.raises(LOST):
+            await client.receive()

@@ -88,6 +88,7 @@ class RecordStream(TLSStream):
 
     # What was found behind something that could be read.
     _later: ssl.SSLError | None = None
+    _is_found = False
     # What has come and OpenSSL was not given yet.
     _unread = _NOTHING
     # What it was given lately that was no data.
@@ -129,7 +130,7 @@ class RecordStream(TLSStream):
         """Put what is there into `space` and give its length, 0 if nothing is."""
         at = 0
         read, came = self._ssl_object.read, self._read_bio
-        while at < len(space) and self._later is None and not self._broken:
+        while at < len(space) and self._later is None and not self._is_found:
             if (
                 self._unread
                 and self._waste < WASTE_BYTES
@@ -153,7 +154,7 @@ class RecordStream(TLSStream):
 
     def _found(self) -> ssl.SSLError:
         """Give what was found, once."""
-        found, self._later, self._broken = self._later, None, True
+        found, self._later, self._is_found = self._later, None, True
         return cast("ssl.SSLError", found)
 
     def _feed(self) -> bool:
@@ -194,11 +195,12 @@ class RecordStream(TLSStream):
             self._receiving.end()
 
     async def _call_sslobject_method(self, func: Callable[[*P], T], *args: *P) -> T:
-        while not self._broken:
+        # When a write has failed, what the peer has said before is still to be read.
+        while not self._is_found:
             try:
                 result = func(*args)
             except ssl.SSLWantReadError:
-                if self._write_bio.pending:
+                if self._write_bio.pending and not self._broken:
                     await self._flush_write_bio()
                 await self._receive_more()
             except ssl.SSLError as exc:
@@ -209,7 +211,7 @@ class RecordStream(TLSStream):
                     raise anyio.EndOfStream from None
                 raise
             else:
-                if self._write_bio.pending:
+                if self._write_bio.pending and not self._broken:
                     await self._flush_write_bio()
                 return result
         raise anyio.BrokenResourceError

@@ -15,6 +15,7 @@ from anyio.abc import ByteStream
 from structiot._kit.flow.tasks import service_group
 from structiot._kit.net.handshakes import Handshakes
 from structiot._kit.net.memory import memory_pipe
+from structiot._kit.net.network import LOST
 from structiot._kit.net.pieces import send_pieces
 from structiot._kit.net.record_stream import RecordStream, prompt
 from structiot._kit.net.sockets import SocketStream
@@ -195,16 +196,38 @@ async def test_others_have_a_turn_though_there_are_many_short_records(
         while step := len(server.take_now(count)):
             taken += step
         assert 1 < taken < count - 1_000
-        has_had_a_turn = False
-
-        async def have_a_turn() -> None:
-            nonlocal has_had_a_turn
-            has_had_a_turn = True
-
-        async with anyio.create_task_group() as tg:
-            tg.start_soon(have_a_turn)
+        with anyio.CancelScope() as scope:
+            scope.cancel()
             taken += len(await server.receive(1))
-            assert has_had_a_turn
+        assert scope.cancelled_caught  # it let others run
         while taken < count:
             taken += len(server.take_now(count) or await server.receive())
         assert taken == count
+
+
+async def test_no_view_is_left_of_where_broken_records_were_to_go(authority, tmp_path):
+    async with both_ends(authority, tmp_path, sockets) as (client, server):
+        buffer = bytearray(100)
+        await client.send(b"0123456789")
+        await client.transport_stream.send(b"\x17\x03\x03\x00\x20" + bytes(32))
+        with memoryview(buffer) as space:
+            with space[:10] as first:
+                assert await server.receive_into(first) == 10
+            with space[10:] as rest:
+                assert server.receive_now(rest) == 0
+        # Impossible while a view of it is somewhere.
+        buffer.clear()
+        for _ in range(2):
+            with pytest.raises(LOST):
+                await server.receive()
+
+
+async def test_what_was_said_before_a_write_failed_is_read(authority, tmp_path):
+    async with both_ends(authority, tmp_path, sockets) as (client, server):
+        await server.send(b"last words")
+        await server.aclose()
+        with pytest.raises(LOST):
+            await client.send(b"nobody reads this")
+        assert await client.receive() == b"last words"
+        with pytest.raises(LOST):
+            await client.receive()

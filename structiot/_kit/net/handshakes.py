@@ -75,10 +75,9 @@ class _ServerStream(RecordStream):
         try:
             return await super()._call_sslobject_method(func, *args)
         except ssl.SSLError:
-            if alert := self._write_bio.read():
-                with suppress(*LOST):
-                    # Who is cancelled meanwhile needs no reason.
-                    await self.transport_stream.send(alert)  # noqa: ASYNC120
+            with suppress(*LOST):
+                # Who is cancelled meanwhile needs no reason.
+                await self._flush_write_bio()  # noqa: ASYNC120
             raise
 
 

@@ -129,6 +129,9 @@ class Writer:
             self.unanswered = 0
         if out or out.large_bytes or socket.is_behind:
             self._wake_writer()
+        else:
+            # Who has begun to wait while it was held has woken nobody.
+            self._release()
 
     def answer(self) -> None:
         """There is something to write, and if it answers what came, it is urgent."""

@@ -7,6 +7,7 @@ import tracemalloc
 import pytest
 
 from structiot.mqtt.wire.codec import Decoder, encode
+from structiot.mqtt.wire.message_size import properties_bytes
 from structiot.mqtt.wire.messages import DUP, Message, Packet
 from structiot.mqtt.wire.properties import PublishProperties
 
@@ -78,6 +79,19 @@ def test_what_is_held_is_what_is_set_aside_and_no_more_than_four_times_what_came
     assert not decoder.has_space
 
 
+def test_properties_are_held_too_while_the_payload_comes():
+    pairs = tuple((f"name {number}", "value") for number in range(500))
+    properties = PublishProperties(user_properties=pairs)
+    raw = encode(Message("a", bytes(SIZE), properties=properties), 5)
+    plain, rich = (Decoder(role="server", version=5) for _ in range(2))
+    plain.feed(encode(Message("a", bytes(SIZE)), 5)[:65_536])
+    rich.feed(raw[:65_536])
+    assert rich.has_space
+    assert rich.held_bytes - plain.held_bytes >= 500 * 150
+    rich.feed(raw[65_536:])
+    assert rich.held_bytes == 0
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -141,11 +155,13 @@ def test_a_payload_that_comes_in_one_piece_is_that_piece(version: int, qos: int)
     head_bytes = len(raw) - len(PAYLOAD)
     decoder = begun(raw, version, head_bytes)
     assert decoder.head_bytes == head_bytes
-    assert (decoder.whole_bytes, decoder.held_bytes) == (len(PAYLOAD), 0)
+    rich_bytes = 0 if sent.properties is None else properties_bytes(sent.properties)
+    assert decoder.whole_bytes == len(PAYLOAD)
+    assert decoder.held_bytes == rich_bytes
 
     payload = raw[head_bytes:]
     decoder.give(payload)
-    assert decoder.held_bytes == len(PAYLOAD)
+    assert decoder.held_bytes == len(PAYLOAD) + rich_bytes
     assert decoder.is_filled
     (got,) = decoder.feed(b"")
 

@@ -128,7 +128,7 @@ class Decoder(Framing, LongPublishes):
     def held_bytes(self) -> int:
         """What an unfinished packet takes in memory while it waits for the rest."""
         if self.long is not None:
-            return self.long.held_bytes
+            return self.long.held_bytes + self.long.rich_bytes
         return len(self.unfinished)
 
     @property

@@ -11,6 +11,7 @@ from io import BytesIO
 
 from structiot.errors import ProtocolViolation
 from structiot.mqtt.wire.codec.remembered import Remembered
+from structiot.mqtt.wire.message_size import properties_bytes
 from structiot.mqtt.wire.messages import PUBLISH_FLAGS, Message, Packet
 from structiot.mqtt.wire.properties import PublishProperties
 
@@ -34,6 +35,7 @@ class LongPublish:
     Attributes:
         message: What it will be; its payload comes at the end.
         held_bytes: The memory that is set aside for the payload.
+        rich_bytes: What its properties take.
 
     Args:
         message: As above.
@@ -41,11 +43,22 @@ class LongPublish:
         begun: The part of it that is there.
     """
 
-    __slots__ = ("_at", "_file", "_size", "_space", "_whole", "held_bytes", "message")
+    __slots__ = (
+        "_at",
+        "_file",
+        "_size",
+        "_space",
+        "_whole",
+        "held_bytes",
+        "message",
+        "rich_bytes",
+    )
 
     def __init__(self, message: Message, size: int, begun: memoryview) -> None:
         self.message: Message = message
         self.held_bytes: int = 0
+        properties = message.properties
+        self.rich_bytes: int = 0 if properties is None else properties_bytes(properties)
         self._size = size
         self._at = 0
         # What is written into the buffer of such a file is its value, without a copy.

@@ -83,7 +83,9 @@ async def check_energy(house: EnduranceHouse, began_s: float, own_wh: float) -> 
     sys.stdout.write(f"of it in {len(hours)} hours that were heard: ")
     sys.stdout.write(f"{counted_wh:.0f} of {heard_wh:.0f} Wh\n")
     assert len(hours) > 8 * DAYS
-    assert counted_wh == pytest.approx(heard_wh, rel=0.02)
+    # Early and late cancel each other out with time.
+    within = 0.005 if DAYS >= 30 else 0.02
+    assert counted_wh == pytest.approx(heard_wh, rel=within)
     power_wh, heard_s = await house.energy("local/power_w")
     assert power_wh == pytest.approx(LAN_LOAD.high_w * heard_s / 3600, rel=0.005)
     for key, counter in house.counters.items():

@@ -15,7 +15,7 @@ from anyio.streams.tls import TLSStream
 
 from structiot._kit.net.network import LOST
 from structiot._kit.net.pieces import joined, portions
-from structiot._kit.net.sockets import SocketStream
+from structiot._kit.net.sockets import TURN_BYTES, SocketStream
 from structiot._kit.out_buffer import Buffer
 
 __all__ = ["RecordStream", "prompt"]
@@ -104,6 +104,8 @@ class RecordStream(TLSStream):
     _unread = _NOTHING
     # What it was given lately that was no data.
     _waste = 0
+    # What came since others ran.
+    _turn_bytes = 0
 
     @cached_property
     def _sending(self) -> _Turn:
@@ -182,6 +184,7 @@ class RecordStream(TLSStream):
             self._unread
             or self._later is not None
             or not self._is_worth_it
+            or self._turn_bytes >= TURN_BYTES
             or self._receiving.is_taken
             or not isinstance(below, SocketStream)
         ):
@@ -192,6 +195,7 @@ class RecordStream(TLSStream):
             self._read_bio.write_eof()
         except LOST as exc:
             self._later = exc.with_traceback(None)
+        self._turn_bytes += len(self._unread)
         return bool(self._unread)
 
     def _found(self) -> Exception:
@@ -229,6 +233,7 @@ class RecordStream(TLSStream):
         self._receiving.is_taken = True
         try:
             self._unread = memoryview(await self.transport_stream.receive())
+            self._turn_bytes = len(self._unread)
         except anyio.EndOfStream:
             self._read_bio.write_eof()
         except OSError as exc:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import TypeVar, TypeVarTuple, cast
 
 import anyio
-import anyio.lowlevel
 from anyio.abc import ByteStream
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 from anyio.streams.tls import TLSStream
 
 from structiot._kit.net.network import LOST
@@ -36,6 +37,8 @@ FED_BYTES = 18_432
 WASTE_BYTES = 16_896
 TRIED_BYTES = 4_096
 MOST_WASTE_BYTES = 32_768
+# As much may be none before others run, whatever data is among it.
+TURN_WASTE_BYTES = 24_576
 # With the rest of a record that was there.
 SCRATCH_BYTES = 524_288
 
@@ -106,6 +109,8 @@ class RecordStream(TLSStream):
     _waste = 0
     # What came since others ran.
     _turn_bytes = 0
+    # What OpenSSL was given since then and has not given as data.
+    _turn_fed = 0
 
     @cached_property
     def _sending(self) -> _Turn:
@@ -121,11 +126,15 @@ class RecordStream(TLSStream):
         """Wait for bytes; raises as anyio's streams do."""
         if self._later is not None:
             raise self._found()
+        if self._write_bio.pending:
+            # Not when there is data: it would be lost with a wait that is cancelled.
+            await checkpoint_if_cancelled()
+            await self._answer()
         at_most = min(max_bytes, RECORD_BYTES)
         first = await self._call_sslobject_method(self._ssl_object.read, at_most)
         if not first:
             raise anyio.EndOfStream
-        self._waste = max(0, self._waste - 2 * len(first))
+        self._was_data(len(first))
         there = self._read_bio.pending + len(self._unread)
         room = min(max_bytes - len(first), there)
         if not room:
@@ -173,9 +182,13 @@ class RecordStream(TLSStream):
                 break
             if not size:
                 break
-            self._waste = max(0, self._waste - 2 * size)
+            self._was_data(size)
             at += size
         return at
+
+    def _was_data(self, size: int) -> None:
+        self._waste = max(0, self._waste - 2 * size)
+        self._turn_fed = max(self._read_bio.pending, self._turn_fed - size)
 
     def _fetch(self) -> bool:
         """Get what the socket has, if it has something and nobody waits for it."""
@@ -205,8 +218,9 @@ class RecordStream(TLSStream):
 
     @property
     def _is_worth_it(self) -> bool:
-        """Whether there was data in what has come lately."""
-        return self._waste < WASTE_BYTES
+        """Whether there was data in what has come lately, and enough of it."""
+        turn_waste = self._turn_fed - self._read_bio.pending
+        return self._waste < WASTE_BYTES and turn_waste < TURN_WASTE_BYTES
 
     def _feed(self) -> None:
         """Give OpenSSL a portion of what has come.
@@ -218,6 +232,7 @@ class RecordStream(TLSStream):
         portion = self._unread[:size]
         self._unread = self._unread[size:] or _NOTHING
         self._waste = min(self._waste + len(portion), MOST_WASTE_BYTES)
+        self._turn_fed += len(portion)
         self._read_bio.write(portion)
 
     async def _receive_more(self) -> None:
@@ -227,13 +242,15 @@ class RecordStream(TLSStream):
             return
         if self._unread:
             if not self._is_worth_it:
-                await anyio.lowlevel.checkpoint()
+                await checkpoint()
+                self._turn_fed = self._read_bio.pending
             self._feed()
             return
         self._receiving.is_taken = True
         try:
             self._unread = memoryview(await self.transport_stream.receive())
             self._turn_bytes = len(self._unread)
+            self._turn_fed = self._read_bio.pending
         except anyio.EndOfStream:
             self._read_bio.write_eof()
         except OSError as exc:
@@ -244,13 +261,11 @@ class RecordStream(TLSStream):
             self._receiving.end()
 
     async def _call_sslobject_method(self, func: Callable[[*P], T], *args: *P) -> T:
-        # When a write has failed, what the peer has said before is still to be read.
         while not self._is_found:
             try:
                 result = func(*args)
             except ssl.SSLWantReadError:
-                if self._write_bio.pending and not self._broken:
-                    await self._flush_write_bio()
+                await self._answer()
                 await self._receive_more()
             except ssl.SSLError as exc:
                 self._read_bio.write_eof()
@@ -260,10 +275,19 @@ class RecordStream(TLSStream):
                     raise anyio.EndOfStream from None
                 raise
             else:
-                if self._write_bio.pending and not self._broken:
+                if result is None and self._write_bio.pending:  # of a handshake
                     await self._flush_write_bio()
                 return result
         raise anyio.BrokenResourceError
+
+    async def _answer(self) -> None:
+        """Send what TLS itself has to say; that nobody takes it hears who sends.
+
+        When a write has failed, what the peer has said before is still to be read.
+        """
+        if self._write_bio.pending and not self._broken:
+            with suppress(*LOST):
+                await self._flush_write_bio()
 
     # -- writing -------------------------------------------------------------------
 
@@ -281,7 +305,7 @@ class RecordStream(TLSStream):
         if self._has_more or self._broken:
             await self._flush_write_bio()
         else:
-            await anyio.lowlevel.checkpoint()
+            await checkpoint()
 
     @property
     def _has_more(self) -> bool:

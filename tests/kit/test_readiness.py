@@ -201,6 +201,35 @@ def raw_of(stream: SocketStream) -> socket.socket:
     return stream.extra(SocketAttribute.raw_socket)
 
 
+@pytest.mark.parametrize("is_handed", [False, True])
+async def test_what_came_with_a_reset_is_followed_by_the_end(is_handed: bool):
+    got: list[bytes] = []
+
+    def take(data: bytes) -> bool:
+        got.append(data)
+        return True
+
+    async def read(stream: SocketStream) -> None:
+        with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            while not is_handed:
+                got.append(await stream.receive())
+            await stream.hand_to(take)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        near = socket.create_connection(listening.getsockname())
+        far, _ = listening.accept()
+    async with SocketStream(far, PEER) as stream:
+        await stream.send(b"never read")
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tg:
+                tg.start_soon(read, stream)
+                await anyio.wait_all_tasks_blocked()
+                near.send(b"last words")
+                # With something unread it is a reset.
+                near.close()
+    assert got == [b"last words"]
+
+
 async def test_only_one_may_wait():
     async with pair() as (near, stream):
         await quiet(near, stream)

@@ -51,8 +51,8 @@ async def server_and_peer(
     try:
         yield servers[0], peer, below
     finally:
-        for end in (servers[0], below):
-            await anyio.aclose_forcefully(end)
+        for stream in (servers[0], below):
+            await anyio.aclose_forcefully(stream)
 
 
 async def test_a_cancelled_wait_loses_nothing_though_there_is_something_to_answer(

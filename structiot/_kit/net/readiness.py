@@ -27,6 +27,7 @@ class Readiness:
         "_descriptor",
         "_future",
         "_is_for_other",
+        "_is_forgetful",
         "_loop",
         "_max_bytes",
         "_socket",
@@ -39,6 +40,8 @@ class Readiness:
         self._descriptor = -1
         # Where it is registered; a loop that does not watch sockets is tried once.
         self._loop: NativeLoop | None = None
+        # Such a loop may let go of a socket that has been reset.
+        self._is_forgetful = False
         self._future: NativeFuture | None = None
         self._max_bytes = 0
         # Somebody waits who reads himself.
@@ -170,12 +173,21 @@ class Readiness:
         except NotImplementedError:  # of Windows, the loop that waits for completions
             return False
         self._loop, self._descriptor = loop, descriptor
+        self._is_forgetful = not type(loop).__module__.startswith("asyncio.")
         return True
 
     def _unregister(self) -> None:
         if self._loop is not None and self._descriptor >= 0:
             self._loop.remove_reader(self._descriptor)
             self._descriptor = -1
+
+    @property
+    def _is_connected(self) -> bool:
+        try:
+            self._socket.getpeername()
+        except OSError:
+            return False
+        return True
 
     def _ready(self) -> None:
         future = self._future
@@ -190,6 +202,10 @@ class Readiness:
             return
         except OSError as exc:
             came = exc
+        if self._is_forgetful and not self._is_connected:
+            # uvloop calls once, and what came before the reset was not the end.
+            self._unregister()
+            self._register()
         if self._take is None or not came or type(came) is not bytes:
             self._came = came
             future.set_result(None)

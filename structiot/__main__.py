@@ -8,13 +8,18 @@ from structiot.cli._common.hangups import hold_hangups
 
 __all__ = ["main"]
 
+_INTERRUPTED = 130
+
 
 def main() -> int:
     """Run the program and give its exit status."""
     # Before the imports, which take a second.
     hold_hangups()
-    from structiot.cli._common.leaving import leave, own_process  # noqa: PLC0415
-    from structiot.cli.main import run_program  # noqa: PLC0415
+    try:
+        from structiot.cli._common.leaving import leave, own_process  # noqa: PLC0415
+        from structiot.cli.main import run_program  # noqa: PLC0415
+    except KeyboardInterrupt:
+        return _INTERRUPTED
 
     own_process()
     return leave(run_program())

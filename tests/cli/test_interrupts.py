@@ -180,3 +180,24 @@ def test_waiting_for_a_password(tmp_path: Path, backend: str):
     with terminal("mqtt", "pub", "-ta", "-mx", "-P-", "--backend", backend) as screen:
         screen.wait_for("Password")
         assert screen.end(signal.SIGINT) == INTERRUPTED
+
+
+# What Ctrl-C meets while the program is imported, as it is on a slow machine.
+_WHILE_IMPORTED = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "structiot.cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from structiot.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_before_all_is_imported(backend: str):
+    words = [*PYTHON, "-c", _WHILE_IMPORTED, "--backend", backend, "--version"]
+    done = subprocess.run(words, capture_output=True, timeout=_PATIENCE_S, check=False)
+    assert (done.returncode, done.stderr) == (INTERRUPTED, b"")

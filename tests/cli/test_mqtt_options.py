@@ -295,3 +295,18 @@ def test_a_port_in_the_host_is_said_to_stand_apart(run):
     assert status == 2
     assert not out
     assert "-h broker -p 1883" in err
+
+
+def test_an_address_as_a_host_is_said_to_be_for_another_option(run):
+    status, _, err = run("pub", "-h", "mqtt://broker", "-t", "t", "-m", "x")
+    assert status == 2
+    assert "give a URL by -L" in err
+
+
+# -- -L
+
+
+def test_the_path_of_a_websocket_is_said_to_be_no_topic(capfd):
+    assert run_program(["mqtt", "pub", "-L", "ws://127.0.0.1:9/t", "-m", "x"]) == 2
+    said = capfd.readouterr().err
+    assert "-t TOPIC; the path of a websocket's address is none" in said

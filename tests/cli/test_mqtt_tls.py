@@ -61,6 +61,44 @@ def test_what_is_missing_is_an_option(
     assert not re.search(r"[a-z]+=", line)
 
 
+@pytest.mark.parametrize("scheme", ["mqtt", "ws"])
+@pytest.mark.parametrize(
+    "option", ["--cafile other.pem", "--cert server.pem", "--tls-use-os-certs"]
+)
+def test_nothing_is_sent_in_plain_text_where_tls_is_asked_for(
+    files: Path,
+    *,
+    scheme: str,
+    option: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(files)
+    words = f"mqtt pub -L {scheme}://127.0.0.1:9 -t a -m x {option}".split()
+    assert run_program(words) == 2
+    assert f"begin the address with {scheme}s://" in capfd.readouterr().err
+
+
+def test_authorities_of_the_environment_are_for_addresses_with_tls(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("STRUCTIOT_MQTT_CAFILE", "other.pem")
+    words = [
+        "mqtt",
+        "pub",
+        "-L",
+        "mqtt://127.0.0.1:9",
+        "-t",
+        "a",
+        "-m",
+        "x",
+        "--retries",
+        "0",
+    ]
+    assert run_program(words) == 1
+    assert "connection refused" in capfd.readouterr().err
+
+
 def test_so_it_is_in_the_log(files: Path, port: int, capfd: pytest.CaptureFixture[str]):
     where = ["--uri", f"mqtts://127.0.0.1:{port}", "--name", "a", "--wait", "0.1"]
     other = ["--broker-cafile", str(files / "other.pem")]

@@ -21,7 +21,9 @@ a say in. `tests/mosquitto_commands/test_options.py` makes and checks the tables
 
 Where both fail, ours ends with 2 if the words are wrong and with 1 if it could not be done;
 Mosquitto's end with 1, or with the code of the broker's refusal. Without `-V` ours speaks
-5.0, or 3.1.1 with brokers that do not; `mqttv31` is not offered. `-c` needs `-i` in both.
+5.0, or 3.1.1 with brokers that do not; `mqttv31` is not offered. `-c` needs `-i` in both. An
+address of `-L` that begins with `mqtt://` is without TLS: `--cafile` and what else is for TLS is refused
+beside it, where Mosquitto's speak TLS.
 
 ## Options
 

@@ -43,7 +43,8 @@ async def config_findings(path: str) -> tuple[GatewayConfig | None, list[Finding
         advice = "name a system, such as [maxsmart]; `structiot config init` writes one"
         what = "no system is configured: there is nothing to serve"
         return config, [Finding(level="note", where=path, what=what, advice=advice)]
-    names = ", ".join(sorted(config.systems))
+    # Topics of others are the system mqtt, but what is written are links.
+    names = ", ".join(sorted({"mqtt": "links"}.get(one, one) for one in config.systems))
     return config, [fine(path, f"it is right, and has {names}")]
 
 

@@ -168,7 +168,7 @@ def _is_settled(status: GatewayStatus, links_by_s: float) -> bool:
 
 
 def _of_system(task: TaskStatus) -> Iterator[Finding]:
-    where = f"[{task.name}]"
+    where = f"[{task.name}]" if task.name != "mqtt" else "[[links]]"
     parts = [one for child in task.children for one in _all_in(child)]
     bad = [one for one in parts if one.state not in _WELL]
     # A connection that is down is the reason for the driver and for its devices.

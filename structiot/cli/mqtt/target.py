@@ -30,6 +30,7 @@ VERSIONS = {
     "mqttv311": "3.1.1",
 }
 _TLS_PORT = 8883
+_MEAN_TLS = ("cafile", "capath", "certfile", "tls_use_os_certs", "tls_alpn")
 _FILES = ("cafile", "capath", "certfile", "keyfile", "keyfile_password")
 
 
@@ -85,7 +86,10 @@ def topic_of(target: Target, topic: str | None) -> str:
     """
     chosen = topic or target.topic
     if not chosen:
-        raise click.UsageError("a topic is needed: -t TOPIC, or at the end of -L")
+        instead = ", or at the end of -L"
+        if parse_uri(target.uri).scheme in {"ws", "wss"}:
+            instead = "; the path of a websocket's address is none"
+        raise click.UsageError(f"a topic is needed: -t TOPIC{instead}")
     return chosen
 
 
@@ -119,7 +123,7 @@ def target_of(
     if url:
         uri, topic = _without_topic(url) if takes_topic else (url, None)
         # What is wrong with it goes before what might have stood at its end.
-        parse_uri(uri)
+        _refuse_without_tls(ctx, parse_uri(uri).scheme)
     elif unix:
         uri = f"unix://{quote(unix)}"
     else:
@@ -144,11 +148,19 @@ def target_of(
 def _wants_tls(ctx: click.Context, port: int | None, given: dict[str, Any]) -> bool:
     if is_given(ctx, "cafile"):
         return True
-    names = ("capath", "certfile", "tls_use_os_certs", "tls_alpn")
-    return port == _TLS_PORT or any(given[name] for name in names)
+    return port == _TLS_PORT or any(given[name] for name in _MEAN_TLS[1:])
+
+
+def _refuse_without_tls(ctx: click.Context, scheme: str) -> None:
+    """Refuse what asks for TLS beside an address without: a password would be read."""
+    if scheme in {"mqtt", "ws"}:
+        why = f"is for TLS: begin the address with {scheme}s://, not {scheme}://"
+        refuse_given(ctx, _MEAN_TLS, why)
 
 
 def _uri(host: str, port: int | None, *, is_tls: bool) -> str:
+    if "://" in host:
+        raise click.UsageError("-h takes a name or an IP address; give a URL by -L")
     name, colon, number = host.partition(":")
     if colon and number.isdecimal():
         raise click.UsageError(f"the port is given apart: -h {name} -p {number}")

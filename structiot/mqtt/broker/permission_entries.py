@@ -102,8 +102,8 @@ def read_entries(path: Path) -> tuple[list[Permission], bool]:
     shown = printable(str(path))
     try:
         text = read_regular(path, most_bytes=MAX_FILE_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise ConfigError(f"{shown}: {exc}") from exc
+    except UnicodeDecodeError:
+        raise ConfigError(f"{shown} is not text") from None
     except (OSError, ValueError) as exc:
         raise ConfigError(f"cannot read {shown}: {path_fault(exc)}") from exc
     lines = [line.rstrip() for line in text.split("\n")]

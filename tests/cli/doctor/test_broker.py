@@ -56,7 +56,10 @@ async def test_devices_that_are_topics_are_asked_for_on_the_broker_there_is(pati
             await client.publish(topic, word, 1, True)
         assert await patient.wrong(at(found.uri, links)) == []
         report = await patient.examined()
-    said = [one for one in report.findings if one.where.startswith("[[links]]")]
+    assert any(one.what == "it is right, and has links" for one in report.findings)
+    trial = [one.where for one in report.findings if one.what.startswith("it runs")]
+    assert trial == ["[[links]]"]
+    said = [one for one in report.findings if one.where.startswith("[[links]] ")]
     assert [(one.level, one.what.partition(":")[0]) for one in said] == [
         ("fine", "lamp/lwt says that it is there"),
         ("note", 'oven/lwt says \'{"state"'),

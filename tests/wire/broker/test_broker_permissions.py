@@ -259,6 +259,13 @@ def test_l1_a_file_that_is_neither_is_refused(tmp_path: Path, text: str):
         acl(tmp_path, text)
 
 
+def test_l1_a_file_that_is_no_text_is_named(tmp_path: Path):
+    path = tmp_path / "acl"
+    path.write_bytes(b"\x00\xb5mosquitto db")
+    with pytest.raises(ConfigError, match="acl is not text"):
+        Permissions.read(path)
+
+
 def test_l1_the_keys_of_a_table_are_those_of_a_permission(tmp_path: Path):
     path = tmp_path / "permissions.toml"
     path.write_text(

@@ -28,6 +28,8 @@ from structiot.mqtt.wire.uri import BrokerUri
 
 __all__ = ["open_mqttclient", "subscription"]
 
+_FOR_TLS = ("ssl_context", "cafile", "capath", "cadata", "certfile", "keyfile")
+
 _ID_CHARACTERS = string.ascii_letters + string.digits
 
 
@@ -84,6 +86,7 @@ async def open_mqttclient(
         wish = "cleansession False" if settings.store is None else "store"
         raise ConfigError(f"{wish} needs a client_id, under which the session is kept")
     address = await Address.find(source, max_redirects=settings.max_redirects)
+    _check_tls(address.uri, settings)
     chance = environment.random
 
     async with _connections(
@@ -113,6 +116,16 @@ async def open_mqttclient(
             finally:
                 # It shields itself, and within goodbye_s seconds it has left.
                 await link.leave(settings.goodbye_s)  # noqa: ASYNC102
+
+
+def _check_tls(uri: BrokerUri, settings: MqttConfig) -> None:
+    """Refuse what is for TLS beside an address without: a password would be read."""
+    given = [name for name in _FOR_TLS if getattr(settings, name) is not None]
+    if given and not uri.is_tls:
+        advice = "" if uri.scheme == "unix" else f"; begin it with {uri.scheme}s://"
+        raise ConfigError(
+            f"{given[0]}= is for TLS, and the address begins with {uri.scheme}://{advice}"
+        )
 
 
 @asynccontextmanager

@@ -173,7 +173,7 @@ def test_settings_that_cannot_work_are_named(capfd, options: list[str], said: st
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("\udcff", "utf-8"),
+        ("\udcff", "is not text"),
         ("[[permission]]\nnonsense\n", "line 2"),
         ("", "no table [[permission]]"),
         ("[[permission]]\n[other]\n", "called [[permission]], not 'other'"),

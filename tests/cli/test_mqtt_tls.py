@@ -79,24 +79,32 @@ def test_nothing_is_sent_in_plain_text_where_tls_is_asked_for(
     assert f"begin the address with {scheme}s://" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mqtt pub -L mqtt://127.0.0.1:9 -t a -m x --retries 0",
+        "manager clients --uri mqtt://127.0.0.1:9 --wait 0.1",
+    ],
+)
 def test_authorities_of_the_environment_are_for_addresses_with_tls(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("STRUCTIOT_MQTT_CAFILE", "other.pem")
-    words = [
-        "mqtt",
-        "pub",
-        "-L",
-        "mqtt://127.0.0.1:9",
-        "-t",
-        "a",
-        "-m",
-        "x",
-        "--retries",
-        "0",
-    ]
-    assert run_program(words) == 1
+    assert run_program(command.split()) == 1
     assert "connection refused" in capfd.readouterr().err
+
+
+def test_so_it_is_refused_where_managers_meet(capfd: pytest.CaptureFixture[str]):
+    words = [
+        "manager",
+        "clients",
+        "--uri",
+        "mqtt://127.0.0.1:9",
+        "--broker-cafile",
+        "a.pem",
+    ]
+    assert run_program(words) == 2
+    assert "--broker-cafile is for TLS" in capfd.readouterr().err
 
 
 def test_so_it_is_in_the_log(files: Path, port: int, capfd: pytest.CaptureFixture[str]):

@@ -96,8 +96,9 @@ def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
     made.mosquitto.stop()
 
 
-def settings(brokers: Brokers, **more: Any) -> dict[str, Any]:
-    return {"cafile": brokers.cafile, "connect_s": CONNECT_S, **more}
+def settings(brokers: Brokers, uri: str = "mqtts:", **more: Any) -> dict[str, Any]:
+    trusted = {"cafile": brokers.cafile} if uri.startswith(("mqtts:", "wss:")) else {}
+    return {**trusted, "connect_s": CONNECT_S, **more}
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5.0"])
@@ -113,7 +114,7 @@ async def test_messages_travel_over_each_transport_and_the_exit_is_silent(
         else brokers.uri(scheme, transport)
     )
     long = bytes(range(256)) * 50
-    config = settings(brokers, protocol=protocol)
+    config = settings(brokers, uri, protocol=protocol)
     async with open_mqttclient(uri, config=config) as client:
         async with client.subscription(f"{transport}/{protocol}/#", qos=2) as messages:
             for qos, payload in enumerate([b"short", b"", long]):
@@ -192,7 +193,7 @@ async def test_each_trouble_is_an_error_of_its_own_in_time(
     scheme, name = where
     uri = brokers.uri(scheme, name)
     config = {
-        **settings(brokers, reconnect_retries=0, protocol="5.0"),
+        **settings(brokers, uri, reconnect_retries=0, protocol="5.0"),
         **changes(brokers),
     }
     if cls is not MqttConnectFailed:

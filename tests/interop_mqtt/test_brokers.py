@@ -66,8 +66,9 @@ async def test_a_message_makes_the_round_trip(
 async def test_a_message_makes_the_round_trip_over_each_transport(
     server: Server, mine: str, qos: int, transport: str
 ):
-    uri = server.ws_uri if transport == "websocket" else server.tls_uri
-    config = {**OLD, "cafile": server.cafile}
+    uri, config = server.ws_uri, OLD
+    if transport == "tls":
+        uri, config = server.tls_uri, {**OLD, "cafile": server.cafile}
     async with open_mqttclient(uri, config=config) as client:
         async with client.subscription(mine, qos=qos) as messages:
             for payload in (b"hello", b"", bytes(range(256)) * 100):

@@ -100,6 +100,8 @@ class RecordStream(TLSStream):
     and who writes may have to receive. Neither does it while the other is at it.
     """
 
+    # A record was lost on its way out; the oldest anyio that is asked for has it not.
+    _broken = False
     # What was found behind something that could be read.
     _later: Exception | None = None
     _is_found = False

@@ -22,12 +22,14 @@ import asyncclick as click
 
 from structiot.cli._common.asking import at_a_terminal
 from structiot.cli._common.options import Decorator, is_given
+from structiot.mqtt.wire.uri import parse_uri
 
 __all__ = [
     "URI_VARIABLE",
     "cafile_option",
     "login_of",
     "password_option",
+    "trusted_by",
     "username_option",
 ]
 
@@ -85,6 +87,26 @@ def login_of(
         with at_a_terminal(f"put it into ${_PASSWORD}"):
             password = getpass.getpass()
     return username, password
+
+
+def trusted_by(
+    ctx: click.Context | None, name: str, given: Mapping[str, Any], uri: str
+) -> str | None:
+    """Give the file of authorities; one that a variable names is for TLS alone.
+
+    Args:
+        ctx: As of `login_of`.
+        name: The option's name.
+        given: Values of the command's options.
+        uri: The broker's address.
+
+    Raises:
+        ConfigError: It is none of a broker.
+    """
+    file: str | None = given[name]
+    if file is None or ctx is None or is_given(ctx, name) or parse_uri(uri).is_tls:
+        return file
+    return None
 
 
 def _has_login(uri: str | None) -> bool:

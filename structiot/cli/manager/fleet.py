@@ -98,13 +98,12 @@ def backplane_of(
         given: Values of the options.
         node: The node's name; None for a command that is soon gone.
     """
-    username, password = broker_login.login_of(
-        click.get_current_context(silent=True), given, uri
-    )
+    ctx = click.get_current_context(silent=True)
+    username, password = broker_login.login_of(ctx, given, uri)
     settings = {
         "username": username,
         "password": password,
-        "cafile": given["broker_cafile"],
+        "cafile": broker_login.trusted_by(ctx, "broker_cafile", given, uri),
         "certfile": given["broker_certfile"],
         "keyfile": given["broker_keyfile"],
     }

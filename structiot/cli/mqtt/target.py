@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import asyncclick as click
 
-from structiot.cli._common.broker_login import login_of
+from structiot.cli._common.broker_login import login_of, trusted_by
 from structiot.cli._common.options import is_given, refuse_given, spellings
 from structiot.cli.mqtt.properties import properties_of
 from structiot.mqtt import MqttClient, MqttConfig, Will, open_mqttclient
@@ -133,6 +133,7 @@ def target_of(
     if given["is_lasting"] and not client_id:
         raise click.UsageError("-c keeps a session under an id: give it by -i")
     username, password = login_of(ctx, given, url)
+    given["cafile"] = trusted_by(ctx, "cafile", given, uri)
     by_packet = properties_of(properties, publishes=publishes)
     return Target(
         uri=uri,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import ssl
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any
@@ -314,3 +315,23 @@ async def test_qos_and_retain_come_from_the_call_then_the_topic_then_the_default
         ("a", 2, True),
         ("d", 1, False),
     ]
+
+
+@pytest.mark.parametrize("uri", ["mqtt://broker", "ws://broker", "unix:///broker"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"cafile": "ca.pem"},
+        {"capath": "/etc/ssl/certs"},
+        {"cadata": "nothing"},
+        {"certfile": "own.pem"},
+        {"ssl_context": ssl.create_default_context()},
+    ],
+    ids=lambda one: next(iter(one)),
+)
+async def test_what_is_for_tls_is_refused_beside_an_address_without(
+    uri: str, setting: dict[str, Any]
+):
+    with pytest.raises(ConfigError, match=f"{next(iter(setting))}= is for TLS"):
+        async with open_mqttclient(uri, config=setting):
+            pytest.fail("a password could be read on the way")

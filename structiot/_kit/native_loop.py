@@ -35,6 +35,10 @@ class NativeLoop(Protocol):
         """Call when whoever runs now, and who is ready already, has run."""
         ...
 
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> object:
+        """Call when so many seconds have passed."""
+        ...
+
     def time(self) -> float:
         """Give what `anyio.current_time` gives."""
         ...

@@ -18,6 +18,8 @@ from structiot._kit.native_loop import NativeFuture, NativeLoop, native_loop
 
 __all__ = ["Readiness"]
 
+LOOK_AFTER_S = 0.5
+
 
 class Readiness:
     """Waits for one socket; nobody else may register it for reading meanwhile."""
@@ -28,6 +30,7 @@ class Readiness:
         "_future",
         "_is_for_other",
         "_is_forgetful",
+        "_is_looking",
         "_loop",
         "_max_bytes",
         "_socket",
@@ -42,6 +45,8 @@ class Readiness:
         self._loop: NativeLoop | None = None
         # Such a loop may let go of a socket that has been reset.
         self._is_forgetful = False
+        # It will be seen soon whether it has.
+        self._is_looking = False
         self._future: NativeFuture | None = None
         self._max_bytes = 0
         # Somebody waits who reads himself.
@@ -181,13 +186,19 @@ class Readiness:
             self._loop.remove_reader(self._descriptor)
             self._descriptor = -1
 
-    @property
-    def _is_connected(self) -> bool:
+    def _look_again(self) -> None:
+        """Have the loop see what is behind something that came together with a reset.
+
+        uvloop calls once then, and never again; to look after each call would cost more.
+        """
+        self._is_looking = False
+        if self._descriptor < 0:
+            return
         try:
             self._socket.getpeername()
         except OSError:
-            return False
-        return True
+            self._unregister()
+            self._register()
 
     def _ready(self) -> None:
         future = self._future
@@ -202,10 +213,9 @@ class Readiness:
             return
         except OSError as exc:
             came = exc
-        if self._is_forgetful and not self._is_connected:
-            # uvloop calls once, and what came before the reset was not the end.
-            self._unregister()
-            self._register()
+        if self._is_forgetful and self._loop is not None and not self._is_looking:
+            self._is_looking = True
+            self._loop.call_later(LOOK_AFTER_S, self._look_again)
         if self._take is None or not came or type(came) is not bytes:
             self._came = came
             future.set_result(None)

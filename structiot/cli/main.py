@@ -92,6 +92,9 @@ def _status_of(error: BaseException, command: click.Command) -> int:
             return code if isinstance(code, int) else FAILED
         case KeyboardInterrupt() | click.Abort():
             return INTERRUPTED
+        # What else went wrong is for want of what was interrupted.
+        case BaseExceptionGroup() if error.subgroup(KeyboardInterrupt) is not None:
+            return INTERRUPTED
         case click.ClickException():
             _with_close_names(error).show()
             return error.exit_code

@@ -18,6 +18,7 @@ ENDS: dict[str, BaseException] = {
     "connect": ConnectFailed("cannot connect\nto 10.0.0.7:80"),
     "exit": SystemExit(7),
     "interrupt": KeyboardInterrupt(),
+    "interrupts": BaseExceptionGroup("both", [KeyboardInterrupt(), ValueError("no")]),
     "usage": UsageError("no port 7"),
 }
 

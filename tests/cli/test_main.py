@@ -133,6 +133,7 @@ def test_for_an_unknown_option_only_what_is_alike_is_proposed(
         ),
         ("abort", 130, ""),
         ("interrupt", 130, ""),
+        ("interrupts", 130, ""),
         ("exit", 7, ""),
     ],
 )

@@ -17,7 +17,7 @@ import anyio.to_thread
 from structiot._kit.environment import Environment
 from structiot._kit.regular_file import read_regular
 from structiot.cli._common.served_gateway import history_file_of, state_file_of
-from structiot.cli.doctor.findings import Finding, fine, wrong
+from structiot.cli.doctor.findings import Finding, fine, heading_of, wrong
 from structiot.errors import ConfigError
 from structiot.gateway import GatewayConfig, InvalidConfig, load_config
 from structiot.gateway.errors import ConfigProblem
@@ -43,8 +43,7 @@ async def config_findings(path: str) -> tuple[GatewayConfig | None, list[Finding
         advice = "name a system, such as [maxsmart]; `structiot config init` writes one"
         what = "no system is configured: there is nothing to serve"
         return config, [Finding(level="note", where=path, what=what, advice=advice)]
-    # Topics of others are the system mqtt, but what is written are links.
-    names = ", ".join(sorted({"mqtt": "links"}.get(one, one) for one in config.systems))
+    names = ", ".join(sorted(heading_of(one).strip("[]") for one in config.systems))
     return config, [fine(path, f"it is right, and has {names}")]
 
 

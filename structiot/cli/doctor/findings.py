@@ -11,7 +11,16 @@ from typing import Literal, TypeAlias
 
 from structiot._kit.text import printable
 
-__all__ = ["Finding", "Level", "advice_for", "bind_advice", "causes", "fine", "wrong"]
+__all__ = [
+    "Finding",
+    "Level",
+    "advice_for",
+    "bind_advice",
+    "causes",
+    "fine",
+    "heading_of",
+    "wrong",
+]
 
 Level: TypeAlias = Literal["fine", "note", "wrong"]
 _LONGEST = 500
@@ -54,6 +63,11 @@ def wrong(where: str, what: str, advice: str = "") -> Finding:
     return Finding(
         level="wrong", where=where, what=what, advice=advice or advice_for(what)
     )
+
+
+def heading_of(system: str) -> str:
+    """Give the heading of a system in the file; topics of others stand in links."""
+    return "[[links]]" if system == "mqtt" else f"[{system}]"
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

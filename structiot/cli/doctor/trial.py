@@ -21,7 +21,7 @@ import anyio.to_thread
 
 from structiot._kit.environment import Environment
 from structiot._kit.text import counted
-from structiot.cli.doctor.findings import Finding, advice_for, fine, wrong
+from structiot.cli.doctor.findings import Finding, advice_for, fine, heading_of, wrong
 from structiot.errors import StructiotError
 from structiot.gateway import GatewayConfig, open_gateway, status_of
 from structiot.gateway.config import BrokerSection, DashboardSection
@@ -168,7 +168,7 @@ def _is_settled(status: GatewayStatus, links_by_s: float) -> bool:
 
 
 def _of_system(task: TaskStatus) -> Iterator[Finding]:
-    where = f"[{task.name}]" if task.name != "mqtt" else "[[links]]"
+    where = heading_of(task.name)
     parts = [one for child in task.children for one in _all_in(child)]
     bad = [one for one in parts if one.state not in _WELL]
     # A connection that is down is the reason for the driver and for its devices.
